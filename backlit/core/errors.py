@@ -1,0 +1,109 @@
+"""Every exception of the library: what happened, expected, found, why, fix, where.
+
+Each class is a `BacklitError` and also the built-in exception that a user of Keras or scikit-learn would catch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+FIELDS = ("expected", "found", "why", "fix", "where")
+
+
+class BacklitError(Exception):
+    """One line that says what happened, then only those of the five fields that help.
+
+    >>> print(DataError("X has no rows.", expected="at least one row", fix="load the data before fit"))
+    X has no rows.
+      expected  at least one row
+      fix       load the data before fit
+    """
+
+    def __init__(self, message: str, **fields: str):
+        unknown = set(fields) - set(FIELDS)
+        if unknown:
+            raise TypeError(f"an error has the fields {FIELDS}, not {sorted(unknown)}")
+        self.message = message
+        self.fields = {name: fields[name] for name in FIELDS if fields.get(name)}
+        self.finding: Any = None  # the door attaches the Finding that this error is
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        indent = "\n" + " " * 12
+        rows = [f"  {name:<9} {text.replace(chr(10), indent)}" for name, text in self.fields.items()]
+        return "\n".join([self.message, *rows])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.fields)
+
+
+def _rebuild(cls: type[BacklitError], message: str, fields: dict[str, str]) -> BacklitError:
+    return cls(message, **fields)
+
+
+class ShapeError(BacklitError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(BacklitError, ValueError):
+    """Number types that must not be mixed silently."""
+
+
+class DataError(BacklitError, ValueError):
+    """X or y whose content cannot be used: empty, not finite, not numbers."""
+
+
+class LabelError(DataError):
+    """Labels that the loss cannot use."""
+
+
+class GraphError(BacklitError, ValueError):
+    """A graph that cannot mean what was written."""
+
+
+class NonFiniteError(BacklitError, ValueError):
+    """A training step whose loss or gradient is NaN or infinite; nothing of it was written."""
+
+
+class ArgumentError(BacklitError, TypeError):
+    """An argument of the wrong Python kind."""
+
+
+class ValueRangeError(BacklitError, ValueError):
+    """An argument of the right kind whose value cannot be used."""
+
+
+class UnknownNameError(BacklitError, ValueError):
+    """A name (of a layer, loss, optimizer, …) that nothing answers to."""
+
+
+class MissingAttributeError(BacklitError, AttributeError):
+    """A misspelt attribute."""
+
+
+class NotReadyError(BacklitError, ValueError):
+    """A call that needs another call first, such as `fit` before `compile`."""
+
+
+class FileError(BacklitError, ValueError):
+    """A file that is damaged, foreign, or of another version."""
+
+
+class FileMissingError(BacklitError, FileNotFoundError):
+    """A path that is not there."""
+
+    def __str__(self) -> str:
+        return BacklitError.__str__(self)
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """The nearest of `choices` as a question, or an empty string where none is near.
+
+    >>> did_you_mean("Squential", ["Sequential", "Model"])
+    "did you mean 'Sequential'?"
+    """
+    names = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(word).lower(), names, n=1, cutoff=0.6)
+    return f"did you mean {names[near[0]]!r}?" if near else ""

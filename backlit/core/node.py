@@ -1,0 +1,365 @@
+"""Nodes of the one graph: immutable, interned, never evaluated by themselves.
+
+Two nodes with the same record, the same inputs and the same attributes are one object. Leaves (variables, constants,
+inputs, state, streams, arrays) have identity and are never merged, whatever their values.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .errors import ArgumentError, DTypeError, GraphError, NotReadyError, ShapeError
+from .shapes import Shape, checked, show
+
+FLOATS = ("float32", "float64")
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
+DTYPES = (*FLOATS, *INTEGERS, "bool")
+STRONG, ARRAY, LITERAL = 0, 1, 2  # how firmly a value holds its dtype: variables; arrays and constants; Python numbers
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_MOST_LINES = 4
+
+_interned: weakref.WeakValueDictionary[Any, Node] = weakref.WeakValueDictionary()
+_lock = threading.RLock()
+_origin = threading.local()
+
+
+class Node:
+    """One value of a graph: a record applied to other nodes.
+
+    `shape` is a tuple of whole numbers and multiples of m, `dtype` a name such as "float32"; a record with several
+    outputs has tuples of them, and `item(node, k)` picks one. `where` holds the first lines of the user's code that made it;
+    it takes no part in identity. `==` is identity: `bl.ops.equal` compares values.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "body", "dtype", "inputs", "op", "shape", "weak", "where")
+    op: Any
+    inputs: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    shape: Any
+    dtype: Any
+    weak: int
+    body: Any  # what a composite record stands for
+    where: tuple[tuple[str, int], ...]
+
+    # ------------------------------------------------------------------ what a node knows
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def value(self) -> Any:
+        """The value for the variables' current values: a NumPy scalar or array. Nothing is cached."""
+        return registry.lookup("engine.reference").value(self)
+
+    @property
+    def name(self) -> str | None:
+        """The name given by `bl.name` or to the leaf, else None."""
+        return self.attrs.get("name") if self.op.name == "mark" else None
+
+    def __repr__(self) -> str:
+        called = f" {self.name!r}" if self.name else ""
+        if self.several:
+            return f"<{self.op.name}{called} {len(self.shape)} outputs>"
+        return f"<{self.op.name}{called} shape={show(self.shape)} {self.dtype}>"
+
+    def __str__(self) -> str:
+        return registry.lookup("show.text")(self)  # type: ignore[no-any-return]
+
+    def to_latex(self) -> str:
+        """The formula in LaTeX."""
+        return registry.lookup("show.latex")(self)  # type: ignore[no-any-return]
+
+    def to_json(self) -> dict[str, Any]:
+        """The graph as plain lists and dicts: nodes in order, inputs by place."""
+        return registry.lookup("show.json")([self])  # type: ignore[no-any-return]
+
+    def _repr_latex_(self) -> str:
+        return f"$$ {self.to_latex()} $$"
+
+    @property
+    def several(self) -> bool:
+        """Whether the record has several outputs, picked by `item`."""
+        return type(self.dtype) is tuple
+
+    # ------------------------------------------------------------------ what Python must not do with a node
+    def __bool__(self) -> bool:
+        raise GraphError(
+            "a node has no truth value: it is not evaluated yet.",
+            found=repr(self),
+            fix="use bl.ops.where(condition, a, b) inside a graph, or node.value outside",
+        )
+
+    def __iter__(self) -> Iterator[Node]:
+        if not self.shape or not isinstance(self.shape[0], int):
+            raise GraphError(f"{self!r} cannot be iterated over.", fix="index it, or iterate over node.value")
+        return (self[place] for place in range(self.shape[0]))
+
+    def __len__(self) -> int:
+        if not self.shape or not isinstance(self.shape[0], int):
+            raise GraphError(f"{self!r} has no fixed length.", fix="use node.shape, or bl.ops.size(x, axis) in a graph")
+        return self.shape[0]
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self.value, dtype=dtype)
+
+    # ------------------------------------------------------------------ NumPy functions and operators find the record
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs:
+            return NotImplemented
+        return registry.lookup(f"op.{ufunc.__name__}")(*inputs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return registry.lookup(f"op.{func.__name__}")(*args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Node:
+        return registry.lookup("op.getitem")(self, key)  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Node:
+        """The transpose: axes in reverse order."""
+        return registry.lookup("op.transpose")(self)  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> Any:
+        return unflatten_one, (flatten([self]),)
+
+
+def _method(name: str, reverse: bool = False) -> Any:
+    def call(self: Node, *args: Any, **kwargs: Any) -> Any:
+        if reverse:
+            return registry.lookup(f"op.{name}")(args[0], self)
+        return registry.lookup(f"op.{name}")(self, *args, **kwargs)
+
+    call.__name__ = name
+    return call
+
+
+_OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power", "matmul": "dot"}
+_COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+for _python, _name in (_OPERATORS | _COMPARISONS).items():
+    setattr(Node, f"__{_python}__", _method(_name))
+    if _python in _OPERATORS:
+        setattr(Node, f"__r{_python}__", _method(_name, reverse=True))
+for _python, _name in {"neg": "negative", "abs": "absolute"}.items():
+    setattr(Node, f"__{_python}__", _method(_name))
+for _name in ("reshape", "sum", "mean", "max", "min", "dot", "transpose", "argmax", "clip"):
+    setattr(Node, _name, _method(_name))
+Node.astype = _method("cast")  # type: ignore[attr-defined]
+
+
+class Leaf(Node):
+    """A node with identity: a variable, constant, input, state, stream or array. Its value lives in one slot."""
+
+    __slots__ = ("_name", "array", "kind", "trainable")
+
+    def __init__(self, kind: str, array: Any, *, name: str | None, shape: Shape, dtype: str, weak: int):
+        self.op = registry.lookup(f"op.{kind}")
+        self.inputs, self.attrs, self.body, self.where = (), {}, None, here()
+        self.kind, self.array, self._name, self.trainable = kind, array, name, kind == "variable"
+        self.shape, self.dtype, self.weak = shape, dtype, weak
+
+    @property
+    def name(self) -> str | None:
+        """The leaf's name, or None."""
+        return self._name
+
+    def assign(self, value: Any) -> Leaf:
+        """Give a variable or state another value of the same shape; its dtype is kept. Returns the variable.
+
+        Raises GraphError for a constant, ShapeError for another shape.
+        """
+        if self.kind not in ("variable", "state"):
+            raise GraphError(f"{self!r} cannot be assigned.", expected="a variable", fix="make it with bl.variable")
+        new = as_array(value)
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"{self.name or 'the variable'} keeps its shape.",
+                expected=f"shape {show(self.shape)}",
+                found=f"shape {show(new.shape)}",
+                fix="reshape the value, or make a new variable",
+            )
+        self.array[...] = new
+        return self
+
+    def __reduce__(self) -> Any:
+        return _make_leaf, (self.kind, self.array, self._name, self.shape, self.dtype, self.weak, self.trainable)
+
+    def read(self) -> Any:
+        """The array in the slot, not a copy; NotReadyError for an input."""
+        if self.array is None:
+            raise NotReadyError(
+                f"the input {self.name!r} has no value of its own.",
+                fix="feed it: f = bl.compile(outputs, inputs=[...]); f(array)",
+            )
+        return self.array
+
+
+def _make_leaf(kind: str, array: Any, name: str | None, shape: Shape, dtype: str, weak: int, trainable: bool) -> Leaf:
+    node = Leaf(kind, array, name=name, shape=shape, dtype=dtype, weak=weak)
+    node.trainable = trainable
+    return node
+
+
+# ---------------------------------------------------------------------- making leaves
+def as_array(value: Any) -> np.ndarray[Any, Any]:
+    """`value` as an array of a dtype we have; text, objects and ragged lists are refused."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ArgumentError("a ragged list is no array.", expected="rows of equal length") from None
+    if array.dtype.name in DTYPES:
+        return array
+    if array.dtype.kind in "iu":
+        return array.astype("int64")
+    if array.dtype.kind == "f":
+        return array.astype("float32" if array.dtype.itemsize < 4 else "float64")
+    raise ArgumentError(
+        f"{type(value).__name__} is no array of numbers.", expected="numbers or bools", found=repr(value)[:60]
+    )
+
+
+def _floating(value: Any, dtype: str | None) -> np.ndarray[Any, Any]:
+    """Python numbers and lists become float64; arrays keep their dtype unless another is asked for."""
+    array = as_array(value)
+    if dtype is None and not hasattr(value, "dtype") and array.dtype.kind == "i":
+        dtype = "float64"
+    return np.array(array, dtype=checked_dtype(dtype) if dtype else None)
+
+
+def checked_dtype(dtype: Any) -> str:
+    """The name of `dtype`; DTypeError where we do not have it."""
+    name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
+    if name not in DTYPES:
+        raise DTypeError(f"there is no dtype {name!r} here.", expected=", ".join(DTYPES))
+    return name
+
+
+def variable(value: Any, name: str | None = None, dtype: str | None = None, trainable: bool = True) -> Leaf:
+    """A value that can be assigned and differentiated by.
+
+    Python numbers and lists are float64; an array keeps its dtype. The array is copied.
+
+    >>> import backlit as bl
+    >>> w = bl.variable(2.0, name="w")
+    >>> float(((w * -2 + 8 - 2) ** 2 / 2).value)
+    2.0
+    """
+    array = _floating(value, dtype)
+    leaf = Leaf("variable", array, name=name, shape=array.shape, dtype=array.dtype.name, weak=STRONG)
+    leaf.trainable = trainable
+    return leaf
+
+
+def constant(value: Any, name: str | None = None, dtype: str | None = None) -> Leaf:
+    """A named value that never changes. It takes the float dtype of what it is joined with.
+
+    >>> import backlit as bl
+    >>> float((bl.constant(3) * 2).value)
+    6.0
+    """
+    array = _floating(value, dtype)
+    array.flags.writeable = False
+    return Leaf("constant", array, name=name, shape=array.shape, dtype=array.dtype.name, weak=ARRAY)
+
+
+def array_leaf(value: Any) -> Leaf:
+    """An array met in an expression, held by a private copy."""
+    array = np.array(as_array(value))
+    array.flags.writeable = False
+    return Leaf("array", array, name=None, shape=array.shape, dtype=array.dtype.name, weak=ARRAY)
+
+
+def state(value: Any, name: str, dtype: str | None = None) -> Leaf:
+    """A value that a program reads and writes but that is no parameter: a slot, a sum, a moving mean."""
+    array = _floating(value, dtype)
+    return Leaf("state", array, name=name, shape=array.shape, dtype=array.dtype.name, weak=STRONG)
+
+
+def input_leaf(shape: Sequence[Any], name: str | None = None, dtype: str = "float64", weak: int = STRONG) -> Leaf:
+    """A place that is fed when the graph runs; `backlit.core.shapes.M` is the axis of the examples."""
+    return Leaf("input", None, name=name, shape=checked(shape), dtype=checked_dtype(dtype), weak=weak)
+
+
+# ---------------------------------------------------------------------- interning
+def intern(op: Any, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
+    """The one node of this record, these inputs and these attributes, with the caller's line added to its origins."""
+    key = (op, tuple(map(id, inputs)), tuple((name, _bits(attrs[name])) for name in sorted(attrs)))
+    with _lock:
+        node = _interned.get(key)
+        if node is None:
+            node = Node()
+            node.op, node.inputs, node.attrs, node.where = op, inputs, dict(attrs), here()
+            op.infer(node)
+            _interned[key] = node
+        elif len(node.where) < _MOST_LINES:
+            node.where += tuple(line for line in here() if line not in node.where)[: _MOST_LINES - len(node.where)]
+    return node
+
+
+def _bits(value: Any) -> Any:
+    """A key that tells apart what == does not: 1, 1.0, True, 0.0 and -0.0 are five keys."""
+    if type(value) is float:
+        return "float", value.hex()
+    if type(value) is tuple:
+        return tuple(map(_bits, value))
+    return type(value), value
+
+
+# ---------------------------------------------------------------------- origins
+def here() -> tuple[tuple[str, int], ...]:
+    """The nearest line outside this package, or the inherited lines inside `inherit`."""
+    inherited = getattr(_origin, "lines", None)
+    if inherited is not None:
+        return inherited  # type: ignore[no-any-return]
+    frame: Any = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return ((frame.f_code.co_filename, frame.f_lineno),) if frame else ()
+
+
+@contextmanager
+def inherit(node: Node) -> Iterator[None]:
+    """Nodes made inside come from the lines of `node`: for derivatives and rewrites."""
+    before = getattr(_origin, "lines", None)
+    _origin.lines = node.where
+    try:
+        yield
+    finally:
+        _origin.lines = before
+
+
+# ---------------------------------------------------------------------- the flat list behind pickle and deepcopy
+def flatten(outputs: Sequence[Node]) -> list[Any]:
+    """All nodes below `outputs` in topological order: a leaf as itself, else (record, places of inputs, attributes)."""
+    order = registry.lookup("walk.topological")(outputs)
+    place = {node: index for index, node in enumerate(order)}
+    rows: list[Any] = [
+        node if isinstance(node, Leaf) else (node.op, tuple(place[i] for i in node.inputs), dict(node.attrs))
+        for node in order
+    ]
+    return [*rows, tuple(place[node] for node in outputs)]
+
+
+def unflatten(rows: list[Any]) -> list[Node]:
+    """The nodes that `flatten` wrote."""
+    made: list[Node] = []
+    for row in rows[:-1]:
+        made.append(row if isinstance(row, Leaf) else intern(row[0], tuple(made[i] for i in row[1]), row[2]))
+    return [made[index] for index in rows[-1]]
+
+
+def unflatten_one(rows: list[Any]) -> Node:
+    """The single node that `flatten` wrote."""
+    return unflatten(rows)[0]

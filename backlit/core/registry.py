@@ -1,0 +1,53 @@
+"""One table of names, so that lower rooms can ask for what higher rooms define.
+
+Operators ask for the record "add", `Node.value` for "engine.reference", `Model.save` for "io.save". A name that is not yet
+in the table is looked for in the module that is known to define it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .errors import UnknownNameError, did_you_mean
+
+_table: dict[str, Any] = {}
+_homes: dict[str, str] = {}
+
+
+def register(name: str, thing: Any) -> None:
+    """Put `thing` into the table under `name`; a second, different thing of that name is refused."""
+    if _table.setdefault(name, thing) is not thing:
+        raise UnknownNameError(
+            f"the name {name!r} is taken.", found=f"{_table[name]!r}", fix="choose another name for the new record"
+        )
+
+
+def home(prefix: str, module: str) -> None:
+    """Say which module defines the names that begin with `prefix`, so that it is imported when first asked for."""
+    _homes[prefix] = module
+
+
+def lookup(name: str) -> Any:
+    """The thing of that name; UnknownNameError with the nearest name where there is none."""
+    found = _table.get(name)
+    if found is not None:
+        return found
+    for prefix, module in _homes.items():
+        if name.startswith(prefix):
+            importlib.import_module(module)
+    if name in _table:
+        return _table[name]
+    raise UnknownNameError(f"nothing is named {name!r}.", fix=did_you_mean(name, _table) or "check the spelling")
+
+
+def names(prefix: str = "") -> list[str]:
+    """All registered names that begin with `prefix`, sorted."""
+    return sorted(name for name in _table if name.startswith(prefix))
+
+
+# Which module defines which names, for those that lower rooms ask for.
+home("op.", "backlit.ops")
+home("show.", "backlit.core.show")
+home("walk.", "backlit.core.walk")
+home("engine.", "backlit.engines.planned")

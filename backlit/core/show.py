@@ -1,0 +1,200 @@
+"""Any graph as text, LaTeX or JSON. A value that is named or used twice gets a line of its own."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import registry
+from .node import Leaf, Node
+from .shapes import Rows, show
+from .walk import Graph, topological
+
+_LONGEST = 72  # characters of a formula before its parts get lines of their own
+
+
+def text(node: Node) -> str:
+    """The formula of `node`: lines ``name = formula`` for named and shared parts, then the formula itself."""
+    lines = _Lines([node], _text_of)
+    return "\n".join([f"{left} = {right}" for left, right in lines.rows] + [lines.of(node)])
+
+
+def latex(node: Node) -> str:
+    """The formula of `node` in LaTeX; several lines are an ``aligned`` block."""
+    lines = _Lines([node], _latex_of, break_long=False)
+    rows = [f"{left} &= {right}" for left, right in lines.rows]
+    if not rows:
+        return lines.of(node)
+    return "\\begin{aligned}\n" + " \\\\\n".join([*rows, "& " + lines.of(node)]) + "\n\\end{aligned}"
+
+
+def graph_text(graph: Graph) -> str:
+    """A whole graph: inputs, one line a shared or named value with its shape, outputs, updates and the gate."""
+    lines = _Lines(graph.roots, _text_of, annotate=True)
+    out = [f"input   {lines.of(node)}  {show(node.shape)} {node.dtype}" for node in graph.inputs]
+    out += [f"        {left} = {right}" for left, right in lines.rows]
+    out += [f"output  {lines.of(node)}" for node in graph.outputs]
+    out += [f"update  {lines.of(leaf)} <- {lines.of(new)}" for leaf, new in graph.updates.items()]
+    return "\n".join(out if graph.gate is None else [*out, f"gate    {lines.of(graph.gate)}"])
+
+
+def as_json(roots: Sequence[Node]) -> dict[str, Any]:
+    """Nodes in topological order as dicts (op, inputs by place, attributes, shape, dtype, where), and the roots' places."""
+    order = topological(roots)
+    place = {node: index for index, node in enumerate(order)}
+    rows = []
+    for node in order:
+        row: dict[str, Any] = {"op": node.op.name, "inputs": [place[i] for i in node.inputs]}
+        if node.attrs:
+            row["attrs"] = {key: _json_value(value) for key, value in node.attrs.items()}
+        row["shape"], row["dtype"] = _json_value(node.shape), _json_value(node.dtype)
+        if node.name:
+            row["name"] = node.name
+        if node.where:
+            row["where"] = [f"{file}:{line}" for file, line in node.where]
+        rows.append(row)
+    return {"nodes": rows, "roots": [place[node] for node in roots]}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Graph):
+        return {"inputs": len(value.inputs), **value.to_json()}
+    if isinstance(value, tuple):
+        return [_json_value(item) for item in value]
+    if isinstance(value, Rows) or (isinstance(value, float) and not math.isfinite(value)):
+        return str(value)
+    return value
+
+
+# ---------------------------------------------------------------------- one walk for text and LaTeX
+class _Lines:
+    """Formulas by bottom-up walk. `rows` are the (name, formula) lines, `of(node)` the formula in terms of them."""
+
+    def __init__(
+        self,
+        roots: Sequence[Node],
+        write: Callable[..., tuple[str, int]],
+        annotate: bool = False,
+        break_long: bool = True,
+    ):
+        self.rows: list[tuple[str, str]] = []
+        self.made: dict[Node, tuple[str, int]] = {}
+        self.write, self.annotate, self.longest = write, annotate, _LONGEST if break_long else 10 * _LONGEST
+        order = topological(roots)
+        self.uses = Counter(i for node in order for i in node.inputs)
+        self.uses.update(roots if len(roots) > 1 else ())
+        self.taken: Counter[str] = Counter()
+        self.roots = set(roots) if len(roots) == 1 else set()
+        self.fresh = 0
+        for node in order:
+            self.add(node)
+
+    def of(self, node: Node) -> str:
+        return self.made[node][0]
+
+    def add(self, node: Node) -> None:
+        formula, level = self.write(node, [self.made[i] for i in node.inputs])
+        if isinstance(node, Leaf):
+            self.made[node] = self.unique(formula), 100
+        elif not node.inputs:
+            self.made[node] = formula, level
+        elif node.op.name == "mark" or self.uses[node] > 1 or (len(formula) > self.longest and node not in self.roots):
+            self.line(node, formula)
+        else:
+            self.made[node] = formula, level
+
+    def line(self, node: Node, formula: str) -> None:
+        if node.op.name == "mark":
+            left = self.unique(_symbol(node.attrs["name"]) if self.write is _latex_of else node.attrs["name"])
+        else:
+            self.fresh += 1
+            left = f"t_{{{self.fresh}}}" if self.write is _latex_of else f"t{self.fresh}"
+        note = f"  {show(node.shape)} {node.dtype}" if self.annotate and not node.several else ""
+        self.rows.append((left, formula + note))
+        self.made[node] = left, 100
+
+    def unique(self, name: str) -> str:
+        self.taken[name] += 1
+        return name if self.taken[name] == 1 else f"{name}'{self.taken[name]}"
+
+
+def number(value: Any) -> str:
+    """A number as short as it is exact: 2, 0.1, 1e-07."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+def _leaf_text(node: Leaf) -> str:
+    if node.name:
+        return node.name
+    if node.array is not None and node.shape == ():
+        return number(node.array.item())
+    return f"{node.kind}{show(node.shape)}"
+
+
+def _symbol(name: str) -> str:
+    """A name as a LaTeX symbol: w1 is w_{1}, dense/kernel is text."""
+    if found := re.fullmatch(r"([A-Za-z])_?(\d+)", name):
+        return f"{found[1]}_{{{found[2]}}}"
+    escaped = name.replace("_", r"\_")
+    return name if len(name) == 1 else rf"\text{{{escaped}}}"
+
+
+def _text_of(node: Node, inputs: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    if isinstance(node, Leaf):
+        return _leaf_text(node), 100
+    if node.op.name == "literal":
+        return number(node.attrs["value"]), 100
+    if node.op.name == "mark":
+        return inputs[0][0], 0
+    if node.op.text is not None:
+        return _fill(node.op.text, node, inputs, "()"), node.op.level
+    attrs = [f"{key}={_attribute(value)}" for key, value in node.attrs.items() if value != node.op.attrs.get(key)]
+    given = [formula for formula, _ in inputs]
+    return f"{node.op.name}({', '.join([*given, *attrs])})", 100
+
+
+def _latex_of(node: Node, inputs: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    if isinstance(node, Leaf):
+        return (_symbol(node.name) if node.name else rf"\text{{{_leaf_text(node)}}}"), 100
+    if node.op.name == "literal":
+        value = node.attrs["value"]
+        found = re.fullmatch(r"(.*)e([+-]?)0*(\d+)", number(value))
+        return (rf"{found[1]} \cdot 10^{{{found[2].strip('+')}{found[3]}}}" if found else number(value)), 100
+    if node.op.name == "mark":
+        return inputs[0][0], 0
+    if node.op.tex is not None:
+        return _fill(node.op.tex, node, inputs, (r"\left(", r"\right)")), node.op.level
+    given = ", ".join(formula for formula, _ in inputs)
+    escaped = node.op.name.replace("_", r"\_")
+    return rf"\operatorname{{{escaped}}}\left({given}\right)", 100
+
+
+def _attribute(value: Any) -> str:
+    return repr(value) if isinstance(value, Graph) else number(value) if isinstance(value, float) else str(value)
+
+
+def _fill(template: str, node: Node, inputs: Sequence[tuple[str, int]], brackets: Sequence[str]) -> str:
+    """`{x}` is the input in brackets where it binds less tightly than the op, `{x:}` bare, `{x+}` where not more tightly."""
+    places: Mapping[str, int] = {name: place for place, name in enumerate(node.op.inputs)}
+
+    def put(found: re.Match[str]) -> str:
+        name, mode = found[1], found[2]
+        if name not in places:
+            return _attribute(node.attrs[name])
+        formula, level = inputs[places[name]]
+        if mode == ":" or level > node.op.level or (level == node.op.level and mode != "+"):
+            return formula
+        return f"{brackets[0]}{formula}{brackets[1]}"
+
+    return re.sub(r"\{(\w+)([:+]?)\}", put, template)
+
+
+registry.register("show.text", text)
+registry.register("show.latex", latex)
+registry.register("show.graph", graph_text)
+registry.register("show.json", as_json)

@@ -1,0 +1,1 @@
+"""Engines run graphs. They know nodes and records, no layer and no loss."""

@@ -1,0 +1,127 @@
+"""What every engine offers, where batches come from, and which engines there are.
+
+`engine.compile(graph) -> Program`. A program reads and writes the slots of the graph's own leaves; between runs anybody may
+read or assign them. One run is `count` steps: it takes its batches from the source itself and returns one row of numbers a
+step. How many steps a run has never changes the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..core import registry
+from ..core.errors import ShapeError
+from ..core.node import Leaf
+from ..core.shapes import Rows, show
+from ..core.walk import Graph
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run gives back: one row of the graph's outputs a step, and how many of these steps were committed.
+
+    Fewer than asked for: the next step's gate was shut; its row is the last one of `table`.
+    """
+
+    table: Array
+    committed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluation: the outputs, copied out, and whether the gate let the updates through."""
+
+    outputs: list[Array]
+    committed: bool
+
+
+class Program(Protocol):
+    """A compiled graph."""
+
+    def run(self, source: Source, start: int, count: int, scalars: Mapping[Leaf, Array]) -> Run:
+        """Perform the steps start … start+count-1; `scalars` has one value a step for each input that is no column."""
+
+    def evaluate(self, feed: Mapping[Leaf, Any]) -> Result:
+        """Outputs for the fed inputs; updates are committed together if the gate is open."""
+
+
+class Engine(Protocol):
+    """A way to run graphs."""
+
+    name: str
+
+    def compile(self, graph: Graph) -> Program:
+        """Prepare `graph` to be run."""
+
+
+class Source(Protocol):
+    """Where batches come from: one column for each input of the graph that is no scalar, in order."""
+
+    steps: int
+
+    def rows(self, step: int) -> int:
+        """How many examples the batch of `step` has."""
+
+    def fill(self, step: int, buffers: Sequence[Array]) -> None:
+        """Write the batch of `step` into the buffers, casting to their dtype."""
+
+
+class Arrays:
+    """Batches of arrays, in the order of a permutation or as they stand. Nothing is copied but the batch."""
+
+    def __init__(self, columns: Sequence[Any], batch: int, order: Array | None = None):
+        self.columns, self.batch, self.order = list(columns), batch, order
+        self.length = len(self.columns[0])
+        self.steps = -(-self.length // batch)
+
+    def rows(self, step: int) -> int:
+        """The batch size, less in the last step."""
+        return min(self.batch, self.length - step * self.batch)
+
+    def fill(self, step: int, buffers: Sequence[Array]) -> None:
+        """Gather the rows of `step`."""
+        begin = step * self.batch
+        end = begin + self.rows(step)
+        for column, buffer in zip(self.columns, buffers, strict=True):
+            if self.order is None:
+                buffer[...] = column[begin:end]
+            elif isinstance(column, np.ndarray) and column.dtype == buffer.dtype:
+                np.take(column, self.order[begin:end], axis=0, out=buffer, mode="clip")
+            else:
+                buffer[...] = column[self.order[begin:end]]
+
+
+def rows_of(feed: Mapping[Leaf, Any]) -> int | None:
+    """The number of examples m that fed arrays have; ShapeError where a fed array does not fit its input."""
+    rows: int | None = None
+    for leaf, value in feed.items():
+        shape = np.shape(value)
+        if len(shape) != len(leaf.shape):
+            raise _misfit(leaf, shape, rows)
+        for dim, length in zip(leaf.shape, shape, strict=True):
+            if isinstance(dim, Rows) and rows is None and length % dim.count == 0:
+                rows = length // dim.count
+            if length != (dim.count * rows if isinstance(dim, Rows) and rows is not None else dim):
+                raise _misfit(leaf, shape, rows)
+    return rows
+
+
+def _misfit(leaf: Leaf, shape: tuple[int, ...], rows: int | None) -> ShapeError:
+    known = f", m = {rows} by the inputs before it" if rows is not None else ""
+    return ShapeError(
+        f"the value for the input {leaf.name or ''!r} has another shape.",
+        expected=f"shape {show(leaf.shape)}{known}",
+        found=f"shape {show(shape)}",
+        fix="reshape the array; one example alone needs a first axis of length 1",
+    )
+
+
+def engine(name: str) -> Engine:
+    """The engine of that name; "auto" is the fastest one installed."""
+    return registry.lookup("engine." + ("planned" if name == "auto" else name))  # type: ignore[no-any-return]

@@ -1,0 +1,293 @@
+"""NumPy with everything decided beforehand: one plan for each number of rows, buffers by lifetime, `out=` everywhere.
+
+A plan is a list of calls with their arguments bound. Views (reshape, transpose, slice, broadcast) cost nothing when it runs:
+they are made once, on the buffers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..core import registry
+from ..core.errors import NotReadyError
+from ..core.node import Leaf, Node
+from ..core.scalar import Operand
+from ..core.shapes import bind
+from ..core.walk import Graph, expand, strip_marks, topological
+from ..rewrite import tidy
+from ..rewrite.rule import apply
+from .base import Array, Program, Result, Run, Source, rows_of
+from .scalars import TABLE
+
+Step = Callable[[], Any]
+_KEPT_PLANS = 4  # numbers of rows for which idle plans are kept
+_VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "slice", "flip", "split", "item"})
+
+
+def prepare(graph: Graph) -> Graph:
+    """The graph that is planned: without markers and composites, tidied."""
+    return graph.with_roots(apply(expand(strip_marks(graph.roots)), tidy.RULES))
+
+
+class Plan:
+    """The calls and buffers of a graph for one number of rows. One thread at a time uses it."""
+
+    def __init__(self, graph: Graph, rows: int | None):
+        self.graph, self.rows = graph, rows
+        self.pool = _Pool(graph)
+        self.value: dict[Node, Any] = {}
+        self.inputs = {leaf: np.zeros(bind(leaf.shape, rows), leaf.dtype) for leaf in graph.inputs}
+        gate = () if graph.gate is None else (graph.gate,)
+        self.before = self._plan(topological((*gate, *graph.outputs)))
+        self.after = self._plan(topological(graph.updates.values())) + self._commits()
+        self.outputs = [self.value[node] for node in graph.outputs]
+        self.gate = None if graph.gate is None else self.value[graph.gate]
+
+    def step(self) -> bool:
+        """Run once on what is in `inputs`; returns whether the updates were committed."""
+        for call in self.before:
+            call()
+        if self.gate is not None and not self.gate[()]:
+            return False
+        for call in self.after:
+            call()
+        return True
+
+    def _plan(self, order: Sequence[Node]) -> list[Step]:
+        calls: list[Step] = []
+        for node in order:
+            if node not in self.value:
+                calls += self._place(node)
+                self.pool.used(node)
+        return calls
+
+    def _place(self, node: Node) -> list[Step]:
+        """Decide where the value of `node` lives; returns the calls that compute it."""
+        if isinstance(node, Leaf):
+            self.value[node] = self.inputs[node] if node in self.inputs else node.read()  # type: ignore[index]
+            return []
+        attrs = {key: bind(value, self.rows) for key, value in node.attrs.items()}
+        inputs = [self.value[i] for i in node.inputs]
+        if node.op.name == "size" or not node.inputs:
+            self.value[node] = np.asarray(node.op.ref(*inputs, **attrs), dtype=node.dtype)
+            return []
+        if node.op.name in _VIEWS:
+            return self._view(node, inputs, attrs)
+        out = self.pool.take(node, bind(node.shape, self.rows))
+        self.value[node] = out
+        if node.op.formula is not None:
+            return self._elementwise(node, inputs, out)
+        return [_KERNELS.get(node.op.name, _by_ref)(node, inputs, attrs, out)]
+
+    def _view(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Step]:
+        made = node.op.ref(*inputs, **attrs)
+        if type(made) is tuple or np.may_share_memory(made, inputs[0]) or made.size == 0:
+            self.value[node] = made
+            return []
+        out = self.pool.take(node, made.shape)  # a reshape of a transpose: the numbers must move
+        self.value[node] = out
+        return [partial(np.copyto, out.reshape(inputs[0].shape), inputs[0])]
+
+    def _elementwise(self, node: Node, inputs: list[Any], out: Array) -> list[Step]:
+        formula = node.op.formula
+        if not formula.calls:
+            return [partial(np.copyto, out, inputs[0])]
+        made: list[Any] = []
+
+        def read(operand: Operand) -> Any:
+            match operand.kind:
+                case "input":
+                    return inputs[operand.which]
+                case "call":
+                    return made[operand.which]
+                case "attr":
+                    return node.attrs[operand.which]
+            return operand.which
+
+        steps: list[Step] = []
+        with np.errstate(all="ignore"):
+            for place, call in enumerate(formula.calls):
+                function, operands = TABLE[call.function], [read(operand) for operand in call.operands]
+                last = place == len(formula.calls) - 1
+                target = out if last else self._temporary(function, operands)
+                made.append(target)
+                steps.append(partial(function, *operands, target))
+        return steps
+
+    def _temporary(self, function: Any, operands: list[Any]) -> Array:
+        """A buffer for an inner call of a formula: the shape and dtype that NumPy gives for these operands."""
+        empty = [np.zeros(np.shape(o), o.dtype) if isinstance(o, np.ndarray) else o for o in operands]
+        return np.empty_like(np.asarray(function(*empty)))
+
+    def _commits(self) -> list[Step]:
+        """The calls that write the new values. One that is itself a leaf being written is saved first."""
+        saves: list[Step] = []
+        writes: list[Step] = []
+        slots = [leaf.array for leaf in self.graph.updates]
+        for leaf, new in self.graph.updates.items():
+            value = self.value[new]
+            if any(np.may_share_memory(value, slot) for slot in slots):
+                copy = np.empty_like(value)
+                saves.append(partial(np.copyto, copy, value))
+                value = copy
+            writes.append(partial(np.copyto, leaf.array, value))
+        return saves + writes
+
+
+class _Pool:
+    """Buffers, handed on when the last reader of a value (or of a view of it) has run."""
+
+    def __init__(self, graph: Graph):
+        order = topological((*(() if graph.gate is None else (graph.gate,)), *graph.outputs, *graph.updates.values()))
+        self.owner: dict[Node, Node] = {}
+        for node in order:
+            shares = node.op.name in _VIEWS and node.inputs
+            self.owner[node] = self.owner[node.inputs[0]] if shares else node
+        self.left: dict[Node, int] = defaultdict(int)
+        for node in order:
+            for i in node.inputs:
+                self.left[self.owner[i]] += 1
+            if self.owner[node] is not node:
+                self.left[self.owner[node]] += 1
+        for root in graph.roots:
+            self.left[self.owner[root]] += 1  # outputs and new values stay until the step has ended
+        self.blocks: dict[Node, Array] = {}
+        self.free: dict[int, list[Array]] = defaultdict(list)
+        self.bytes = 0
+
+    def take(self, node: Node, shape: tuple[int, ...]) -> Array:
+        """A buffer for `node`."""
+        dtype = np.dtype(node.dtype)
+        size = -(-int(np.prod(shape)) * dtype.itemsize // 64) * 64
+        if self.free[size]:
+            block = self.free[size].pop()
+        else:
+            block = np.zeros(size, np.uint8)
+            self.bytes += size
+        self.blocks[node] = block
+        self.owner[node] = node
+        return block[: int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
+
+    def used(self, node: Node) -> None:
+        """`node` has been computed: what only it still read may be handed on."""
+        owners = [self.owner[i] for i in node.inputs]
+        for owner in owners:
+            self.left[owner] -= 1
+            if self.left[owner] == 0 and owner in self.blocks:
+                block = self.blocks.pop(owner)
+                self.free[block.nbytes].append(block)
+
+
+# ---------------------------------------------------------------------- kernels: how records other than formulas are called
+def _by_ref(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    given = [inputs] if node.op.variadic else inputs
+    return lambda: np.copyto(out, node.op.ref(*given, **attrs), casting="unsafe")
+
+
+def _reduction(ufunc: Any) -> Callable[..., Step]:
+    def kernel(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+        dtype = out.dtype if out.dtype != bool else None
+        return partial(ufunc.reduce, inputs[0], attrs["axis"], dtype, out, attrs["keepdims"])
+
+    return kernel
+
+
+def _matmul(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    return partial(np.matmul, *inputs, out)
+
+
+def _cast(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    return partial(np.copyto, out, inputs[0], casting="unsafe")
+
+
+def _concatenate(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    return partial(np.concatenate, inputs, attrs["axis"], out)
+
+
+_KERNELS: dict[str, Callable[..., Step]] = {
+    "sum": _reduction(np.add),
+    "max": _reduction(np.maximum),
+    "min": _reduction(np.minimum),
+    "prod": _reduction(np.multiply),
+    "matmul": _matmul,
+    "cast": _cast,
+    "concatenate": _concatenate,
+}
+
+
+class PlannedProgram:
+    """A graph with idle plans for the numbers of rows it met; every running call has a plan of its own."""
+
+    def __init__(self, graph: Graph):
+        self.graph = prepare(graph)
+        self.idle: dict[int | None, list[Plan]] = {}
+        self.lock = threading.Lock()
+
+    def _borrow(self, rows: int | None) -> Plan:
+        with self.lock:
+            plans = self.idle.get(rows)
+            if plans:
+                return plans.pop()
+        return Plan(self.graph, rows)
+
+    def _return(self, plan: Plan) -> None:
+        with self.lock:
+            self.idle.setdefault(plan.rows, []).append(plan)
+            while len(self.idle) > _KEPT_PLANS:
+                del self.idle[next(iter(self.idle))]
+
+    def evaluate(self, feed: Mapping[Leaf, Any]) -> Result:
+        """Outputs for the fed inputs, copied out; the updates are committed if the gate is open."""
+        missing = [leaf.name for leaf in self.graph.inputs if leaf not in feed]
+        if missing:
+            raise NotReadyError(f"the inputs {missing} are not fed.", fix="give a value for every input")
+        plan = self._borrow(rows_of(feed))
+        try:
+            for leaf, value in feed.items():
+                plan.inputs[leaf][...] = value
+            with np.errstate(all="ignore"):
+                committed = plan.step()
+            return Result([np.array(value) for value in plan.outputs], committed)
+        finally:
+            self._return(plan)
+
+    def run(self, source: Source, start: int, count: int, scalars: Mapping[Leaf, Array]) -> Run:
+        """`count` steps, stopped at the first whose gate is shut."""
+        columns = [leaf for leaf in self.graph.inputs if leaf not in scalars]
+        table = np.zeros((count, len(self.graph.outputs)))
+        borrowed: dict[int, Plan] = {}
+        try:
+            with np.errstate(all="ignore"):
+                for place in range(count):
+                    rows = source.rows(start + place)
+                    plan = borrowed.get(rows) or borrowed.setdefault(rows, self._borrow(rows))
+                    source.fill(start + place, [plan.inputs[leaf] for leaf in columns])
+                    for leaf, vector in scalars.items():
+                        plan.inputs[leaf][...] = vector[place]
+                    committed = plan.step()
+                    table[place] = plan.outputs
+                    if not committed:
+                        return Run(table[: place + 1], place)
+            return Run(table, count)
+        finally:
+            for plan in borrowed.values():
+                self._return(plan)
+
+
+class Planned:
+    """Always there, needs nothing but NumPy."""
+
+    name = "planned"
+
+    def compile(self, graph: Graph) -> Program:
+        """Expand and tidy the graph; plans are made when the number of rows is known."""
+        return PlannedProgram(graph)
+
+
+registry.register("engine.planned", Planned())

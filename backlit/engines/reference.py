@@ -1,0 +1,139 @@
+"""The living definition: node by node with NumPy, every value kept. Slow and plain; all other engines are compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import registry
+from ..core.errors import GraphError
+from ..core.node import Leaf, Node
+from ..core.shapes import bind, show
+from ..core.walk import Graph, topological
+from .base import Array, Program, Result, Run, Source, rows_of
+from .scalars import TABLE
+
+
+def _below(node: Node) -> Sequence[Node]:
+    if node.body is None:
+        return node.inputs
+    return node.body if node.several else (node.body,)
+
+
+def values(roots: Sequence[Node], feed: Mapping[Leaf, Any] | None = None) -> dict[Node, Any]:
+    """The value of every node under `roots`, composites and their definitions included."""
+    given = {leaf: np.asarray(value, dtype=leaf.dtype) for leaf, value in (feed or {}).items()}
+    rows = rows_of(given)
+    known: dict[Node, Any] = dict(given)
+    with np.errstate(all="ignore"):
+        for node in topological(roots, lambda node: () if node in given else _below(node)):
+            if node not in known:
+                known[node] = _value_of(node, known, rows)
+    return known
+
+
+def _value_of(node: Node, known: Mapping[Node, Any], rows: int | None) -> Any:
+    if isinstance(node, Leaf):
+        return node.read()
+    if node.body is not None:
+        return tuple(known[part] for part in node.body) if node.several else known[node.body]
+    inputs = [known[i] for i in node.inputs]
+    if node.op.formula is not None:
+        out = np.asarray(node.op.formula.run(TABLE, inputs, node.attrs))
+        shape = bind(node.shape, rows)
+        return (
+            out.astype(node.dtype, copy=False) if out.shape == shape else np.broadcast_to(out, shape).astype(node.dtype)
+        )
+    attrs = {key: bind(value, rows) for key, value in node.attrs.items()}
+    out = node.op.ref(inputs, **attrs) if node.op.variadic else node.op.ref(*inputs, **attrs)
+    if node.several:
+        return tuple(_checked(part, node, *of, rows) for part, *of in zip(out, node.shape, node.dtype, strict=True))
+    return _checked(out, node, node.shape, node.dtype, rows)
+
+
+def _checked(out: Any, node: Node, shape: Any, dtype: str, rows: int | None) -> Array:
+    array = np.asarray(out)
+    if array.shape != bind(shape, rows):
+        raise GraphError(
+            f"the record {node.op.name!r} does not keep its own shape rule.",
+            expected=f"shape {show(bind(shape, rows))}",
+            found=f"shape {show(array.shape)}",
+            fix="correct its ref or its shape",
+        )
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def first_nonfinite(roots: Sequence[Node], feed: Mapping[Leaf, Any]) -> tuple[Node, Array, list[Any]] | None:
+    """The first node whose value is not finite though its inputs are: the node, its value, its inputs' values."""
+    known = values(roots, feed)
+    for node in topological(roots, _below):
+        value = known[node]
+        if node.several or np.asarray(value).dtype.kind != "f" or np.isfinite(value).all():
+            continue
+        if all(np.isfinite(known[i]).all() for i in node.inputs if not i.several) and node.body is None:
+            return node, value, [known[i] for i in node.inputs]
+    return None
+
+
+class ReferenceProgram:
+    """A graph, evaluated anew each time."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+
+    def evaluate(self, feed: Mapping[Leaf, Any]) -> Result:
+        """Outputs for the fed inputs, copied out; the updates are committed if the gate is open."""
+        known = values(self.graph.roots, feed)
+        gate = self.graph.gate
+        committed = gate is None or bool(known[gate])
+        outputs = [_copied(known[node]) for node in self.graph.outputs]
+        if committed:
+            new = [np.array(known[node]) for node in self.graph.updates.values()]
+            for leaf, value in zip(self.graph.updates, new, strict=True):
+                leaf.array[...] = value
+        return Result(outputs, committed)
+
+    def run(self, source: Source, start: int, count: int, scalars: Mapping[Leaf, Array]) -> Run:
+        """`count` steps, stopped at the first whose gate is shut."""
+        columns = [leaf for leaf in self.graph.inputs if leaf not in scalars]
+        table = np.zeros((count, len(self.graph.outputs)))
+        for place in range(count):
+            rows = source.rows(start + place)
+            buffers = [np.empty(bind(leaf.shape, rows), leaf.dtype) for leaf in columns]
+            source.fill(start + place, buffers)
+            feed: dict[Any, Any] = dict(zip(columns, buffers, strict=True))
+            feed.update({leaf: vector[place] for leaf, vector in scalars.items()})
+            result = self.evaluate(feed)
+            table[place] = result.outputs
+            if not result.committed:
+                return Run(table[: place + 1], place)
+        return Run(table, count)
+
+
+def _copied(value: Any) -> Any:
+    return tuple(map(_copied, value)) if isinstance(value, tuple) else np.array(value)
+
+
+class Reference:
+    """The engine that defines what a graph means."""
+
+    name = "reference"
+
+    def compile(self, graph: Graph) -> Program:
+        """The graph itself is the program."""
+        return ReferenceProgram(graph)
+
+    def value(self, node: Node) -> Any:
+        """The value of `node` for the leaves' current values: a NumPy scalar for a single number, else a new array."""
+        return _concrete(values([node])[node])
+
+
+def _concrete(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_concrete, value))
+    return value[()] if value.ndim == 0 else np.array(value)
+
+
+registry.register("engine.reference", Reference())

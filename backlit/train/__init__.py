@@ -1,0 +1,1 @@
+"""Compile, fit, evaluate: the model, its loop and its scores."""
