@@ -14,33 +14,32 @@ from .core.op import composite, elementwise, structural
 from .core.shapes import M
 from .core.walk import Graph
 from .engines.function import compile
+from .layers.layer import Input, floatx, set_floatx
+from .train.model import Model, Sequential
+from .versions import show_versions
 
-_ROOMS = ("ops", "nn", "random")
+_ROOMS = (
+    "activations", "callbacks", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers", "random", "regularizers",
+)  # fmt: skip
 
 __all__ = [
-    "BacklitError",
-    "Graph",
-    "Leaf",
-    "M",
-    "Node",
-    "check_grad",
-    "compile",
-    "composite",
-    "constant",
-    "elementwise",
-    "grad",
-    "input",
-    "name",
-    "structural",
-    "variable",
-]
+    "BacklitError", "Graph", "Input", "Leaf", "M", "Model", "Node", "Sequential", "check_grad", "compile", "composite", "constant",
+    "elementwise", "floatx", "grad", "input", "load_model", "name", "set_floatx", "show_versions", "structural", "variable",
+]  # fmt: skip
+
+
+def load_model(path: Any) -> Any:
+    """The model that `model.save(path)` wrote. Raises FileMissingError, or FileError where the file cannot be trusted."""
+    return importlib.import_module(".train.saving", __name__).load_model(path)
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
+    if name == "__version__":
+        return importlib.import_module(".versions", __name__).version()
     raise MissingAttributeError(f"backlit has no {name!r}.", fix=did_you_mean(name, __dir__()))
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS})
+    return sorted({*__all__, *_ROOMS, "__version__"})

@@ -146,13 +146,16 @@ class Op:
     # ------------------------------------------------------------------ calling
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inputs, attrs = self._bind(args, kwargs)
+        node = self._applied(inputs, attrs)
         if any(isinstance(value, Node) for value in inputs):
-            return self.node(*inputs, **attrs)
-        return registry.lookup("engine.reference").value(self.node(*inputs, **attrs))
+            return node
+        return registry.lookup("engine.reference").value(node)
 
     def node(self, *args: Any, **kwargs: Any) -> Node:
         """The node of this record on these inputs, also where none of them is a node."""
-        given, attrs = self._bind(args, kwargs)
+        return self._applied(*self._bind(args, kwargs))
+
+    def _applied(self, given: Sequence[Any], attrs: dict[str, Any]) -> Node:
         inputs = self._join([as_node(value) for value in given])
         if self.settle:
             attrs = dict(self.settle([node.shape for node in inputs], attrs))

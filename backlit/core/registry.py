@@ -41,6 +41,16 @@ def lookup(name: str) -> Any:
     raise UnknownNameError(f"nothing is named {name!r}.", fix=did_you_mean(name, _table) or "check the spelling")
 
 
+def replace(name: str, thing: Any) -> None:
+    """Put `thing` under `name` also where the name is taken: a notebook cell that defines a class may run twice."""
+    _table[name] = thing
+
+
+def find(name: str) -> Any:
+    """The thing of that name, or None."""
+    return _table.get(name)
+
+
 def names(prefix: str = "") -> list[str]:
     """All registered names that begin with `prefix`, sorted."""
     return sorted(name for name in _table if name.startswith(prefix))
@@ -51,3 +61,5 @@ home("op.", "backlit.ops")
 home("show.", "backlit.core.show")
 home("walk.", "backlit.core.walk")
 home("engine.", "backlit.engines.planned")
+home("io.", "backlit.train.saving")
+home("show.summary", "backlit.train.summary")

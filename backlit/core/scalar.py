@@ -17,15 +17,48 @@ from .errors import GraphError, did_you_mean
 
 # name: number of arguments
 FUNCTIONS = {
-    **dict.fromkeys(["add", "subtract", "multiply", "divide", "power", "minimum", "maximum", "floor_divide", "remainder"], 2),
+    **dict.fromkeys(
+        ["add", "subtract", "multiply", "divide", "power", "minimum", "maximum", "floor_divide", "remainder"], 2
+    ),
     **dict.fromkeys(["less", "less_equal", "greater", "greater_equal", "equal", "not_equal"], 2),
-    **dict.fromkeys(["logical_and", "logical_or", "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift"], 2),
-    **dict.fromkeys(["negative", "absolute", "sign", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh", "erf", "arctan"], 1),
+    **dict.fromkeys(
+        ["logical_and", "logical_or", "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift"], 2
+    ),
+    **dict.fromkeys(
+        [
+            "negative",
+            "absolute",
+            "sign",
+            "exp",
+            "expm1",
+            "log",
+            "log1p",
+            "sqrt",
+            "sin",
+            "cos",
+            "tan",
+            "tanh",
+            "erf",
+            "arctan",
+        ],
+        1,
+    ),
     **dict.fromkeys(["floor", "ceil", "rint", "isfinite", "logical_not"], 1),
     "where": 3,
 }
 BOOLEAN = frozenset(
-    ["less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not", "isfinite"]
+    [
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "equal",
+        "not_equal",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+        "isfinite",
+    ]
 )
 _BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power"}
 _COMPARE = {

@@ -137,3 +137,4 @@ def _concrete(value: Any) -> Any:
 
 
 registry.register("engine.reference", Reference())
+registry.register("engine.values", values)

@@ -27,7 +27,9 @@ def _settle_reshape(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> dict[s
     shape = checked([1 if dim == -1 else dim for dim in wanted])
     known = size(shape)
     if len(free) == 1 and known != 0:
-        filled = total // known if isinstance(total, Rows) or (not isinstance(known, Rows) and total % known == 0) else 0
+        filled = (
+            total // known if isinstance(total, Rows) or (not isinstance(known, Rows) and total % known == 0) else 0
+        )
         shape = (*shape[: free[0]], filled, *shape[free[0] + 1 :])
     if len(free) > 1 or size(shape) != total:
         raise ShapeError(

@@ -70,6 +70,8 @@ def match(pattern: Any, node: Node, found: dict[str, Node]) -> bool:
     """Whether `node` has the form of `pattern`; fills `found` with the nodes that its names stand for."""
     if isinstance(pattern, str):
         return found.setdefault(pattern, node) is node
+    while node.op.name == "mark":  # rules see through the names of values and layers
+        node = node.inputs[0]
     if isinstance(pattern, (int, float)):
         return node.op.name == "literal" and node.attrs["value"] == pattern
     if pattern.op == "any":

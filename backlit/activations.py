@@ -1,0 +1,3 @@
+"""Activations by Keras's names: `backlit.activations.relu(x)`."""
+
+from .nn import *  # noqa: F403 - the activations are the records of ops/nn.py

@@ -1,0 +1,65 @@
+"""The densely connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import ShapeError, ValueRangeError
+from ..core.shapes import Shape, show
+from ..ops.linalg import matmul
+from .activation import resolve
+from .layer import Layer
+
+
+class Dense(Layer):
+    """Every unit sees every input: z = x·W + b, a = g(z).
+
+    x is (m, …, n), `kernel` W is (n, units), `bias` b is (units,), the output (m, …, units). Raises ShapeError for an input
+    that has no axis of features, ValueRangeError for units that are not a positive whole number.
+
+    >>> import backlit as bl
+    >>> layer = bl.layers.Dense(2, activation="relu", kernel_initializer="ones")
+    >>> layer([[1.0, 2.0, -4.0]]).tolist()
+    [[0.0, 0.0]]
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+    ):
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+            raise ValueRangeError("Dense needs a number of units.", expected="a whole number from 1", found=repr(units))
+        self.units, self.use_bias = units, use_bias
+        self.activation = resolve(activation)
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+
+    def build(self, shape: Shape) -> None:
+        """Make kernel (n, units) and bias (units,)."""
+        if len(shape) < 2 or not isinstance(shape[-1], int):
+            raise ShapeError(
+                f"layer {self.name!r} (Dense) needs an axis of features.",
+                expected="an input of shape (m, n)",
+                found=f"shape {show(shape)}",
+                fix="x.reshape(-1, 1) makes one feature of a vector",
+            )
+        self.kernel = self.add_weight(
+            "kernel", (shape[-1], self.units), self.kernel_initializer, regularizer=self.kernel_regularizer
+        )
+        if self.use_bias:
+            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer, regularizer=self.bias_regularizer)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """g(x·W + b)."""
+        z = matmul(x, self.kernel)
+        return self.activation(z + self.bias if self.use_bias else z)

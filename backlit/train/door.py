@@ -1,0 +1,211 @@
+"""What may enter a model: shapes, labels, numbers. A refusal is an error that is a Finding; nothing has been changed by then."""
+
+from __future__ import annotations
+
+import linecache
+from typing import Any
+
+import numpy as np
+
+from ..core.check import Finding
+from ..core.errors import ArgumentError, BacklitError, DataError, LabelError, ShapeError
+from ..core.node import as_array, here
+from ..core.shapes import Shape, bind, show
+from .losses import Loss
+
+_CHUNK = 1 << 16  # rows looked at together, so that checking never copies the data
+
+
+def where() -> str:
+    """The user's own line that led here: ``digits.py:14  model.fit(X, y, epochs=40)``."""
+    lines = here()
+    if not lines:
+        return ""
+    file, number = lines[0]
+    return f"{file.rsplit('/', 1)[-1]}:{number}  {linecache.getline(file, number).strip()}".strip()
+
+
+def refuse(error: BacklitError, check: str, rules: tuple[int, ...] = (), layer: str | None = None) -> BacklitError:
+    """`error` with the user's line and with the Finding that it is."""
+    fields = error.fields
+    fields.setdefault("where", where())
+    error.finding = Finding(
+        check=check,
+        severity="error",
+        message=error.message,
+        fix=fields.get("fix", ""),
+        why=fields.get("why", ""),
+        evidence={key: fields[key] for key in ("expected", "found") if key in fields},
+        where=fields["where"],
+        rules=rules,
+        layer=layer,
+    )
+    return error
+
+
+def numbers(data: Any, what: str) -> Any:
+    """`data` as an array of finite numbers with at least one row, not copied where it is an array already."""
+    try:
+        array = as_array(data)
+    except ArgumentError as error:
+        raise refuse(
+            DataError(
+                f"{what} is no array of numbers.",
+                found=error.fields.get("found", error.message),
+                fix="encode text first",
+            ),
+            "numbers",
+        ) from None
+    if array.ndim == 0 or array.size == 0:
+        raise refuse(
+            DataError(
+                f"{what} is empty.",
+                expected="at least one row",
+                found=f"shape {show(array.shape)}",
+                fix="load the data first",
+            ),
+            "empty",
+        )
+    if array.dtype.kind == "f":
+        _finite(array, what)
+    return array
+
+
+def _finite(array: Any, what: str) -> None:
+    bad = 0
+    first: list[str] = []
+    for begin in range(0, len(array), _CHUNK):
+        part = np.isfinite(array[begin : begin + _CHUNK])
+        if not part.all():
+            places = np.argwhere(~part)
+            bad += len(places)
+            first += [
+                f"row {begin + p[0]}" + (f", column {p[1]}" if len(p) > 1 else "") for p in places[: 3 - len(first)]
+            ]
+    if bad:
+        raise refuse(
+            DataError(
+                f"{what} contains NaN or infinity.",
+                expected="finite numbers",
+                found=f"{bad} of {array.size} numbers, first at {'; '.join(first)}",
+                why="one of them makes every weight NaN at the first step",
+                fix="drop these rows, or fill them: np.nan_to_num(X, nan=column means)",
+            ),
+            "finite",
+            rules=(23,),
+        )
+
+
+def features(data: Any, expected: Shape | None, what: str = "X") -> Any:
+    """X as an array (m, …); a vector counts as one column. `expected` is the input shape of a built model."""
+    array = numbers(data, what)
+    if array.ndim == 1 and (expected is None or len(expected) == 2):
+        array = array.reshape(-1, 1)
+    if expected is not None and array.shape[1:] != bind(tuple(expected[1:]), None):
+        one = array.shape == tuple(expected[1:])
+        raise refuse(
+            ShapeError(
+                f"{what} does not fit this model.",
+                expected=f"shape {show(expected)}",
+                found=f"shape {show(array.shape)}",
+                fix=f"{what}[np.newaxis] makes a batch of one example"
+                if one
+                else "the columns the model was built for",
+            ),
+            "shape",
+        )
+    return array
+
+
+def targets(data: Any, loss: Loss, output: Shape, rows: int, layer: Any) -> Any:
+    """y as the loss wants it for an output of shape `output`; LabelError or ShapeError where it cannot be used."""
+    array = numbers(data, "y")
+    if len(array) != rows:
+        raise refuse(
+            ShapeError(
+                "X and y have different numbers of examples.", expected=f"{rows} rows, as X", found=f"{len(array)} rows"
+            ),
+            "rows",
+        )
+    who = f"layer {layer.name!r} ({type(layer).__name__}, {output[-1]} units) and {type(loss).__name__} cannot use this y."
+    wanted = bind(output[:-1] if loss.labels else output, rows)
+    column = (*wanted, 1) if loss.labels else wanted[:-1] if wanted[-1:] == (1,) else None
+    if array.shape not in (wanted, column):
+        raise refuse(_misfit(who, array, wanted, loss, output), "target shape", rules=(8, 9, 11), layer=layer.name)
+    array = array.reshape(wanted)
+    if loss.labels:
+        return _labels(array, who, output, layer)
+    if loss.probabilities and (array.min() < 0 or array.max() > 1):
+        raise refuse(
+            LabelError(
+                who,
+                expected=f"y from 0 to 1, of shape {show(wanted)}",
+                found=f"y from {array.min():g} to {array.max():g}",
+                why="a cross-entropy compares probabilities",
+                fix="code the classes 0 and 1; use MeanSquaredError for other numbers",
+            ),
+            "target range",
+            rules=(7, 10),
+            layer=layer.name,
+        )
+    return array
+
+
+def _misfit(who: str, array: Any, wanted: tuple[int, ...], loss: Loss, output: Shape) -> BacklitError:
+    fix = "give the last layer as many units as y has columns, or choose the loss that fits y"
+    if loss.labels and array.ndim == 2 and array.shape[1] == output[-1]:
+        fix = "y looks one-hot: use CategoricalCrossentropy, or pass y.argmax(axis=1)"
+    elif not loss.labels and array.ndim == 1 and output[-1] != 1:
+        fix = (
+            "y looks like labels: use SparseCategoricalCrossentropy"
+            if loss.probabilities
+            else "use a last layer of 1 unit"
+        )
+    return ShapeError(
+        who,
+        expected=f"y of shape {show(wanted)}" + (f" or {show((*wanted, 1))}" if loss.labels else ""),
+        found=f"y of shape {show(array.shape)}",
+        why="nothing is broadcast: a column against a row would compare every example with every other",
+        fix=fix,
+    )
+
+
+def _labels(array: Any, who: str, output: Shape, layer: Any) -> Any:
+    classes: Any = output[-1]
+    low, high = array.min(), array.max()
+    whole = array.dtype.kind in "iub" or bool((array == np.floor(array)).all())
+    if whole and low >= 0 and high < classes:
+        return array
+    kind = "whole numbers" if whole else "numbers that are not all whole,"
+    fix = f"use Dense({int(high) + 1})" if low >= 0 else "number the classes from 0"
+    if low == 1 and high == classes:
+        fix = f"pass y - 1, or use Dense({int(high) + 1})"
+    if not whole:
+        fix = "pass whole labels (were they divided with X?), or use MeanSquaredError for a regression"
+    raise refuse(
+        LabelError(
+            who,
+            expected=f"y of shape (m,) or (m, 1), whole numbers 0..{classes - 1}",
+            found=f"y of shape {show(array.shape)}, {kind} {low:g}..{high:g}",
+            why=f"a sparse loss looks y up as an index into the {classes} outputs",
+            fix=fix,
+        ),
+        "labels",
+        rules=(8, 10),
+        layer=layer.name,
+    )
+
+
+def weights(data: Any, rows: int) -> Any:
+    """Sample weights as an array (m,) of finite numbers not below 0."""
+    array = numbers(data, "sample_weight")
+    if array.shape not in ((rows,), (rows, 1)) or array.min() < 0:
+        raise refuse(
+            DataError(
+                "sample_weight cannot be used.",
+                expected=f"{rows} numbers, none below 0",
+                found=f"shape {show(array.shape)}, from {array.min():g}",
+            ),
+            "sample weight",
+        )
+    return array.reshape(rows)

@@ -1,0 +1,442 @@
+"""Models: specify, compile, fit, predict. The arithmetic is in the graph, the running in the loop."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ..core import registry
+from ..core.errors import (
+    ArgumentError,
+    MissingAttributeError,
+    NotReadyError,
+    ShapeError,
+    UnknownNameError,
+    ValueRangeError,
+    did_you_mean,
+)
+from ..core.node import FLOATS, Leaf, Node, as_array, input_leaf
+from ..core.seed import next_model_seed
+from ..core.shapes import M, Shape
+from ..core.walk import Graph
+from ..engines.base import Arrays, engine
+from ..layers.layer import Input, Layer, Pass, floatx, tentative
+from . import door
+from .callbacks import History, ProgressBar
+from .events import Listeners
+from .loop import Job, means, train
+from .losses import Loss
+from .metrics import Metric, resolve
+from .optimizers import Adam, Optimizer
+from .step import Step, Task, evaluation_step, make_slots, prediction, training_step
+
+_PREDICT_ROWS = 1024
+
+
+class Model:
+    """The base of all models: layers, their weights, and the steps that train, evaluate and predict with them."""
+
+    def __init__(self, layers: Sequence[Layer] = (), name: str = "model"):
+        self.name, self.layers = name, list(layers)
+        self.seed: int | None = None
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self.dtype = floatx()
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.metrics: dict[str, Metric] = {}
+        self.engine_name = "auto"
+        self.history: History | None = None
+        self.stop_training = False
+        self._forget_training()
+
+    def forward(self, x: Node) -> Node:
+        """The nodes from input to output in the pass that is being built."""
+        raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    # ------------------------------------------------------------------ building
+    @property
+    def built(self) -> bool:
+        """Whether the weights exist."""
+        return self.output_shape is not None
+
+    def build(self, input_shape: Any) -> None:
+        """Make all weights for inputs of `input_shape` (without, or with None as, the batch axis). All layers or none."""
+        shape = tuple(input_shape)
+        shape = (M, *(shape[1:] if shape[:1] in ((None,), (M,)) else shape))
+        seed = self.seed if self.seed is not None else next_model_seed()
+        with tentative(self.layers):
+            for position, layer in enumerate(self.layers):
+                layer.seed, layer.position = seed, position
+            output = prediction(self.forward, shape, self.dtype).outputs[0].shape
+        self.seed, self.input_shape, self.output_shape = seed, shape, output
+        self._predict_program: Any = None
+
+    def _ready(self, X: Any) -> Any:  # noqa: N803
+        """X as an array that fits; builds an unbuilt model."""
+        array = door.features(X, self.input_shape)
+        if not self.built:
+            self.build(array.shape[1:])
+        return array
+
+    # ------------------------------------------------------------------ weights
+    @property
+    def weights(self) -> list[Leaf]:
+        """All weights, layer by layer."""
+        return [leaf for layer in self.layers for leaf in layer.weights]
+
+    @property
+    def trainable_variables(self) -> list[Leaf]:
+        """The weights that training changes."""
+        return [leaf for layer in self.layers for leaf in layer.trainable_weights]
+
+    trainable_weights = trainable_variables
+
+    def get_weights(self) -> list[Any]:
+        """Copies of the weights' values."""
+        return [np.array(leaf.array) for leaf in self.weights]
+
+    def set_weights(self, values: Sequence[Any]) -> None:
+        """Give every weight a value; all of them or, where one does not fit, none."""
+        arrays = [as_array(value) for value in values]
+        shapes, wanted = [a.shape for a in arrays], [leaf.shape for leaf in self.weights]
+        if shapes != wanted:
+            raise ShapeError(
+                "these are not the weights of this model.", expected=f"shapes {wanted}", found=f"shapes {shapes}"
+            )
+        for leaf, array in zip(self.weights, arrays, strict=True):
+            leaf.assign(array)
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        return sum(layer.count_params() for layer in self.layers)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name or place."""
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueRangeError(f"there is no layer {index}.", expected=f"0 … {len(self.layers) - 1}")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        known = [layer.name for layer in self.layers]
+        raise UnknownNameError(
+            f"there is no layer {name!r}.", expected=", ".join(known), fix=did_you_mean(str(name), known)
+        )
+
+    # ------------------------------------------------------------------ compile
+    def compile(
+        self,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        engine: str = "auto",
+    ) -> None:
+        """Choose what to train for and how.
+
+        `optimizer`: a name or object; None is Adam(learning_rate=0.001), and says so. `loss`: a name or object.
+        `metrics`: names or objects, logged beside the loss. `engine`: "auto", "planned" or "reference".
+        """
+        if loss is None:
+            raise ArgumentError(
+                "compile needs a loss.", fix="model.compile(loss=SparseCategoricalCrossentropy(from_logits=True))"
+            )
+        chosen = Loss.get(loss)
+        resolved = dict(resolve(metric, chosen) for metric in metrics or [])
+        rule = Adam() if optimizer is None else Optimizer.get(optimizer)
+        registry.lookup(f"engine.{'planned' if engine == 'auto' else engine}")
+        if optimizer is None:
+            print("backlit: no optimizer was given; Adam(learning_rate=0.001) is used.", file=sys.stderr)
+        self.loss, self.metrics, self.optimizer, self.engine_name = chosen, resolved, rule, engine
+        self._forget_training()
+
+    def _forget_training(self) -> None:
+        self.iterations = self.epochs_done = self.skipped_steps = 0
+        self._slots: dict[Leaf, dict[str, Leaf]] = {}
+        self._steps: dict[Any, tuple[Step, Any]] = {}
+        self._predict_program = None
+
+    def _task(self, weighted: bool) -> Task:
+        assert self.input_shape is not None and self.output_shape is not None
+        return Task(
+            self.forward,
+            self._penalties,
+            self.loss,
+            self.metrics,
+            self.input_shape,
+            self.output_shape,
+            self.dtype,
+            weighted,
+        )
+
+    def _penalties(self) -> list[Node]:
+        return [penalty for layer in self.layers for penalty in layer.penalties()]
+
+    def _step(self, kind: str, weighted: bool) -> tuple[Step, Any]:
+        """The training or evaluation step and its program, made when first needed and kept until `compile`."""
+        key = (kind, weighted, self.engine_name, tuple(layer.trainable for layer in self.layers))
+        if key not in self._steps:
+            if kind == "train":
+                new = [p for p in self.trainable_variables if p not in self._slots]
+                self._slots.update(make_slots(self.optimizer, new))
+                slots = {p: self._slots[p] for p in self.trainable_variables}
+                step = training_step(self._task(weighted), self.optimizer, slots, self.seed or 0)
+            else:
+                step = evaluation_step(self._task(weighted))
+            self._steps[key] = step, engine(self.engine_name).compile(step.graph)
+        return self._steps[key]
+
+    def _compiled(self, call: str) -> None:
+        if self.loss is None:
+            raise NotReadyError(f"{call} needs a compiled model.", fix="model.compile(loss=...) first")
+
+    def step_graph(self, weighted: bool = False) -> Graph:
+        """The whole training step as one graph: outputs, updates of parameters, slots, state and sums, and the gate.
+
+        `print(model.step_graph())` shows it. The model must be compiled and built.
+        """
+        self._compiled("step_graph")
+        if not self.built:
+            raise NotReadyError("the model has no weights yet.", fix="model.build((n,)) with n columns, or fit it")
+        return self._step("train", weighted)[0].graph
+
+    # ------------------------------------------------------------------ fit
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Sequence[Any] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        doctor: str = "warn",
+    ) -> History:
+        """Train on x (m, …) and y for `epochs` passes in batches of `batch_size` (None: 32); returns the History.
+
+        `validation_split` takes the last rows, before shuffling, as Keras does; `validation_data` is (x, y). `class_weight`
+        is {label: weight}. A call that is refused changes nothing, and an unbuilt model stays unbuilt. A step that is not
+        finite is not written: NonFiniteError names the first bad operation (`doctor="off"`: it is skipped and counted).
+        """
+        self._compiled("fit")
+        _check_fit(batch_size, epochs, validation_split, doctor)
+        before = (self.seed, self.input_shape, self.output_shape)
+        with tentative(self.layers):
+            try:
+                job = self._job(
+                    x, y, batch_size or 32, range(initial_epoch, epochs), shuffle, doctor,
+                    (validation_split, validation_data), (class_weight, sample_weight),
+                )  # fmt: skip
+            except BaseException:
+                self.seed, self.input_shape, self.output_shape = before
+                raise
+        history = History()
+        steps = -(-len(job.columns[0]) // job.batch)
+        params = {"verbose": verbose, "epochs": epochs, "steps": steps}
+        listeners = Listeners([history, ProgressBar(verbose), *(callbacks or [])], self, params)
+        job.listeners, self.history = listeners, history
+        train(job)
+        return history
+
+    def _job(
+        self, x: Any, y: Any, batch: int, epochs: range, shuffle: bool, doctor: str, validation: Any, weights: Any
+    ) -> Job:
+        """Everything that can be refused, refused before the first step."""
+        share, data = validation
+        X, target, weight = self._data(x, y, weights)  # noqa: N806
+        held = None
+        if data is not None:
+            held = self._data(data[0], data[1], (None, data[2] if len(data) > 2 else None))
+        elif share:
+            cut = int(len(X) * (1 - share))
+            if cut == 0 or cut == len(X):
+                raise ValueRangeError(f"validation_split={share} leaves one side empty.", found=f"{len(X)} rows")
+            held = (X[cut:], target[cut:], None if weight is None else weight[cut:])
+            X, target, weight = X[:cut], target[:cut], None if weight is None else weight[:cut]  # noqa: N806
+        columns = [X, target] if weight is None else [X, target, weight]
+        step, program = self._step("train", weight is not None)
+        validate = None if held is None else lambda: self._evaluate(*held, batch)
+        empty = Listeners([], self, {})
+        return Job(self, step, program, columns, batch, epochs, shuffle, empty, validate, doctor == "off")
+
+    def _data(self, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """(X, y, weights) as arrays that fit the model and its loss."""
+        if y is None:
+            raise ArgumentError("y is missing.", fix="model.fit(X, y)")
+        X = self._ready(x)  # noqa: N806
+        assert self.output_shape is not None
+        target = door.targets(y, self.loss, self.output_shape, len(X), self.layers[-1])
+        class_weight, sample_weight = weights
+        weight = None if sample_weight is None else door.weights(sample_weight, len(X))
+        if class_weight is not None:
+            each = _by_class(class_weight, target)
+            weight = each if weight is None else weight * each
+        return X, target, weight
+
+    # ------------------------------------------------------------------ evaluate and predict
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss, or [loss, *metrics] where there are metrics, over x and y; with `return_dict` by name."""
+        self._compiled("evaluate")
+        with tentative(self.layers):
+            data = self._data(x, y, (None, sample_weight))
+        logs = self._evaluate(*data, batch_size or 32)
+        if return_dict:
+            return logs
+        values = [logs["loss"], *(logs[key] for key in self.metrics)]
+        return values if len(values) > 1 else values[0]
+
+    def _evaluate(self, X: Any, target: Any, weight: Any, batch: int) -> dict[str, float]:  # noqa: N803
+        step, program = self._step("evaluate", weight is not None)
+        for sums in step.sums.values():
+            sums.reset()
+        source = Arrays([X, target] if weight is None else [X, target, weight], batch)
+        program.run(source, 0, source.steps, {})
+        return means(step)
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+        """The raw output (m, …) for x: probabilities where the last activation makes them, else logits or values."""
+        with tentative(self.layers):
+            array = self._ready(x)
+        if self._predict_program is None:
+            assert self.input_shape is not None
+            self._predict_graph = prediction(self.forward, self.input_shape, self.dtype)
+            self._predict_program = engine(self.engine_name).compile(self._predict_graph)
+        rows = batch_size or _PREDICT_ROWS
+        leaf = self._predict_graph.inputs[0]
+        parts = [
+            self._predict_program.evaluate({leaf: array[i : i + rows]}).outputs[0] for i in range(0, len(array), rows)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """The output: for arrays an array, for a node a node."""
+        if not isinstance(x, Node):
+            if not training:
+                return self.predict(x)
+            array = self._ready(x)
+            leaf = input_leaf((M, *array.shape[1:]), "x", self.dtype)
+            with Pass(True):
+                return np.array(registry.lookup("engine.values")([out := self.forward(leaf)], {leaf: array})[out])
+        if not self.built:
+            self.build(x.shape)
+        return self.forward(x)
+
+    # ------------------------------------------------------------------ words
+    def summary(self, print_fn: Any = print) -> None:
+        """Print the table of layers, output shapes and parameters. Optimizer state is not counted in the total."""
+        print_fn(registry.lookup("show.summary")(self))
+
+    def save(self, path: Any, overwrite: bool = True) -> None:
+        """Write one file with network, weights, optimizer and history; see `backlit.load_model`."""
+        registry.lookup("io.save_model")(self, path, overwrite)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise MissingAttributeError(
+            f"{type(self).__name__} has no attribute {name!r}.", fix=did_you_mean(name, dir(self))
+        )
+
+
+class Sequential(Model):
+    """Layers one after another.
+
+    >>> import backlit as bl
+    >>> model = bl.Sequential([bl.Input((400,)), bl.layers.Dense(25, "relu"), bl.layers.Dense(10)])
+    >>> model.count_params()
+    10285
+    """
+
+    def __init__(self, layers: Sequence[Any] | None = None, name: str = "sequential"):
+        super().__init__(name=name)
+        self._taken: Counter[str] = Counter()
+        for layer in layers or []:
+            self.add(layer)
+
+    def add(self, layer: Any) -> None:
+        """Put a layer at the end; an `Input` may come first, and builds the model as it grows."""
+        if isinstance(layer, Input):
+            if self.layers:
+                raise ArgumentError("Input comes first.", found=f"behind {self.layers[-1].name!r}")
+            self._given_input, self.dtype = layer, layer.dtype
+            return
+        if not isinstance(layer, Layer):
+            raise ArgumentError(
+                f"{layer!r} is no layer.",
+                expected="objects such as Dense(25)",
+                fix="a class needs its arguments: Dense(25)",
+            )
+        if layer in self.layers:
+            raise ArgumentError(f"layer {layer.name!r} is already in this model.", fix="make a second layer")
+        self._name(layer)
+        self.layers.append(layer)
+        self.input_shape = self.output_shape = None
+        self._forget_training()
+        with suppress(AttributeError):
+            self.build(self._given_input.shape)
+
+    def _name(self, layer: Layer) -> None:
+        """Automatic names count up: dense, dense_1; two layers of one given name are refused."""
+        used = {each.name for each in self.layers}
+        base = layer.given_name or layer.name
+        if layer.given_name in used:
+            raise ValueRangeError(f"two layers are called {base!r}.", fix="give each its own name")
+        number = self._taken[base]
+        while layer.given_name is None and (f"{base}_{number}" if number else base) in used:
+            number += 1
+        layer.name = f"{base}_{number}" if number else base
+        self._taken[base] = number + 1
+
+    def forward(self, x: Node) -> Node:
+        """Every layer on the output of the one before."""
+        if not self.layers:
+            raise NotReadyError("the model has no layers.", fix="Sequential([Dense(1)])")
+        for layer in self.layers:
+            x = layer(x)
+        if x.dtype not in FLOATS:
+            raise ArgumentError("the last layer must give floating-point numbers.", found=x.dtype)
+        return x
+
+
+def _check_fit(batch_size: Any, epochs: Any, split: float, doctor: str) -> None:
+    for what, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueRangeError(f"{what} must be a whole number from 1.", found=repr(value))
+    if not 0 <= split < 1:
+        raise ValueRangeError(
+            "validation_split is a share of the rows.", expected="0 <= validation_split < 1", found=str(split)
+        )
+    if doctor not in ("warn", "raise", "off"):
+        raise ValueRangeError("there is no such doctor.", expected="'warn', 'raise' or 'off'", found=repr(doctor))
+
+
+def _by_class(class_weight: Any, target: Any) -> Any:
+    labels = (
+        target.reshape(len(target), -1)[:, 0] if target.ndim == 1 or target.shape[1] == 1 else target.argmax(axis=1)
+    )
+    missing = sorted(set(np.unique(labels).tolist()) - set(class_weight))
+    if missing:
+        raise ValueRangeError("class_weight does not name every class of y.", found=f"missing: {missing}")
+    return np.array([class_weight[label] for label in labels.tolist()], dtype=np.float64)

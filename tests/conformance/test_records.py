@@ -1,0 +1,314 @@
+"""What must hold of every record, checked on the samples that it carries: nothing here names a record."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backlit.core import registry
+from backlit.core.node import FLOATS, Node, constant
+from backlit.core.op import Op, literal
+from backlit.core.shapes import bind
+from backlit.core.walk import Graph, topological
+from tests.conformance.cases import (
+    ENGINES,
+    Built,
+    Instance,
+    difference,
+    gradients,
+    instances,
+    intermediates,
+    is_exact,
+    largest,
+    no_path,
+    probed,
+    projection,
+    records,
+    run,
+    said,
+)
+
+INTERNAL = {"literal", "item", "call"}  # made by the library itself: numbers, parts of several outputs, graphs inlined
+
+every_record = pytest.mark.parametrize("op", probed(), ids=lambda op: op.name)
+every_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+def test_every_record_carries_samples() -> None:
+    assert {op.name for op in records() if op.probe is None} == INTERNAL
+    assert all(op.probe.cases and op.doc for op in probed())
+
+
+# ---------------------------------------------------------------------- values
+@every_record
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_value_has_the_shape_and_dtype_it_declares(op: Op, dtype: str) -> None:
+    for instance in instances(op):
+        built = instance.build(dtype)
+        for node, value in zip(built.outputs, built.run("reference", instance.draw()), strict=True):
+            assert value.shape == bind(node.shape, instance.rows), instance
+            assert value.dtype == node.dtype, instance
+            if instance.floats and "dtype" not in op.attrs and node.dtype in FLOATS:
+                assert node.dtype == dtype, f"{instance} leaves the dtype of its inputs"
+
+
+@every_record
+def test_samples_lie_in_the_domain(op: Op) -> None:
+    for instance in instances(op):
+        inside = said(instance, "domain", instance.draw())
+        assert inside is None or np.all(inside), instance
+
+
+@every_record
+@every_engine
+def test_engine_equals_reference_in_float64(op: Op, engine: str) -> None:
+    for instance in instances(op):
+        built, arrays = instance.build(), instance.draw()
+        wanted = built.run("reference", arrays)
+        scale = largest([*wanted, *arrays])
+        for value, truth in zip(built.run(engine, arrays), wanted, strict=True):
+            _assert_near(instance, value, truth, 1e-10 * scale)
+
+
+@every_record
+@every_engine
+def test_engine_in_float32_is_near_reference_in_float64(op: Op, engine: str) -> None:
+    for instance in instances(op):
+        arrays = [a.astype(np.float32) if i in instance.floats else a for i, a in enumerate(instance.draw())]
+        exact, built = instance.build("float64"), instance.build("float32")
+        known = intermediates(exact.outputs, exact.feed(arrays))
+        for node, value in zip(exact.outputs, built.run(engine, arrays), strict=True):
+            truth = known[node]
+            if op.formula is not None and len(op.formula.calls) == 1 and truth.dtype.kind == "f":
+                _assert_near(instance, value, truth, 4 * np.spacing(np.abs(truth).astype(np.float32)))
+            else:
+                _assert_near(instance, value, truth, 1e-5 * largest(known.values()))
+
+
+def _assert_near(instance: Instance, value: Any, truth: Any, tolerance: Any) -> None:
+    if truth.dtype.kind != "f":
+        assert np.array_equal(value, truth), instance
+    else:
+        assert np.all(np.abs(value.astype(np.float64) - truth) <= tolerance), f"{instance}: {value} is not {truth}"
+
+
+@pytest.mark.parametrize("op", [op for op in probed() if op.random], ids=lambda op: op.name)
+@every_engine
+def test_draws_are_the_same_bits_on_every_engine(op: Op, engine: str) -> None:
+    for instance in instances(op):
+        built = instance.build()
+        for seed in range(3):
+            arrays = instance.draw(seed)
+            for value, truth in zip(built.run(engine, arrays), built.run("reference", arrays), strict=True):
+                ulps = 0.0 if is_exact(built.outputs) else 4 * np.spacing(np.abs(truth).max())
+                _assert_near(instance, value, truth, ulps)
+
+
+@every_record
+def test_call_on_arrays_gives_arrays(op: Op) -> None:
+    for instance in instances(op):
+        if instance.rows is None:
+            built, arrays = instance.build(), instance.draw()
+            got = op(*([arrays] if op.variadic else arrays), **instance.case.attrs)
+            for value, truth in zip(got if op.several else [got], built.run("reference", arrays), strict=True):
+                assert isinstance(value, np.ndarray | np.generic), instance
+                assert value.dtype == truth.dtype and np.array_equal(value, truth), instance
+
+
+# ---------------------------------------------------------------------- derivatives
+@every_record
+def test_first_and_second_derivative_are_the_differences(op: Op) -> None:
+    for instance in instances(op):
+        rng = np.random.default_rng(1)
+        built = instance.build()
+        leaves = [built.leaves[place] for place in instance.floats]
+        cost, weights = projection(built.outputs, instance.rows, rng)
+        feed = {**built.feed(instance.draw()), **weights}
+        slopes = gradients(cost, leaves)
+        _assert_slopes(instance, cost, slopes, leaves, feed)
+        reached = [slope for slope in slopes if not no_path(slope)]
+        if reached:
+            bend, weights = projection(reached, instance.rows, rng)
+            feed.update(weights)
+            _assert_slopes(f"the derivative of {instance}", bend, gradients(bend, leaves), leaves, feed)
+
+
+def _assert_slopes(what: Any, cost: Node, slopes: list[Node], leaves: list[Any], feed: dict[Any, Any]) -> None:
+    known = intermediates(slopes, feed)
+    for leaf, slope in zip(leaves, slopes, strict=True):
+        measured = difference(cost, feed, leaf)
+        tolerance = 1e-6 * max(1.0, float(np.abs(measured).max(initial=0)))
+        assert np.abs(known[slope] - measured).max(initial=0) <= tolerance, f"{what}: {known[slope]} is not {measured}"
+
+
+@every_record
+def test_what_cannot_be_differentiated_has_no_path(op: Op) -> None:
+    for instance in instances(op):
+        built = instance.build()
+        cost, _ = projection(built.outputs, instance.rows, np.random.default_rng(1))
+        whole = all(node.dtype not in FLOATS for node in built.outputs)
+        blind = op.vjp is None and built.node.body is None
+        for place, (leaf, slope) in enumerate(zip(built.leaves, gradients(cost, built.leaves), strict=True)):
+            if whole or blind or place not in instance.floats:
+                assert no_path(slope), f"{instance} has a derivative by input {place}"
+            assert slope.shape == leaf.shape, instance
+
+
+@every_record
+def test_float32_stays_float32_through_the_derivative(op: Op) -> None:
+    for instance in instances(op):
+        built = instance.build("float32")
+        floating = [node for node in built.outputs if node.dtype == "float32"]
+        if floating and instance.floats:
+            cost = registry.lookup("op.sum")(floating[0])
+            slopes = gradients(cost, [built.leaves[place] for place in instance.floats])
+            wide = [node for node in topological([cost, *slopes]) if node.dtype == "float64"]
+            assert not wide, f"{instance}: {wide}"
+
+
+# ---------------------------------------------------------------------- ranges
+@every_record
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_values_lie_in_the_range(op: Op, dtype: str) -> None:
+    for instance in instances(op):
+        for seed in range(3):
+            _assert_in_range(instance, instance.build(dtype), instance.draw(seed))
+
+
+def _assert_in_range(instance: Instance, built: Built, arrays: list[np.ndarray]) -> None:
+    if instance.op.range is None:
+        return
+    low, high = _range(instance.op, built.node, [(float(a.min()), float(a.max())) for a in arrays])
+    for value in built.run("reference", arrays):
+        slack = 4 * np.finfo(np.float32 if value.dtype == np.float32 else np.float64).eps
+        value = value.astype(np.float64)
+        assert np.all(value >= low - slack * abs(low)), f"{instance}: {value} is below {low}"
+        assert np.all(value <= high + slack * abs(high)), f"{instance}: {value} is above {high}"
+
+
+def _range(op: Op, node: Node, intervals: list[tuple[float, float]]) -> tuple[float, float]:
+    low, high = op.range(*intervals, **node.attrs) if callable(op.range) else op.range
+    assert low <= high, f"{op.name}: the range {low} … {high} is none"
+    return low, high
+
+
+@pytest.mark.parametrize("op", [op for op in probed() if op.domain is None], ids=lambda op: op.name)
+def test_range_holds_at_the_extremes(op: Op) -> None:
+    """An activation of ±10,000 in float32 stays in its closed range and is a number, and so is its derivative."""
+    for instance in instances(op):
+        if op.range is None or len(instance.floats) != 1 or len(instance.case.shapes) != 1:
+            continue
+        built = instance.build("float32")
+        shape = bind(instance.case.shapes[0], instance.rows)
+        cost = registry.lookup("op.sum")(registry.lookup("op.cast")(built.outputs[0], "float32"))
+        (slope,) = gradients(cost, built.leaves)
+        for ends in ([1e4], [-1e4], [1e4, -1e4]):
+            arrays = [np.resize(np.float32(ends), shape)]
+            _assert_in_range(instance, built, arrays)
+            if all(np.isfinite(value).all() for value in built.run("reference", arrays)):
+                assert np.isfinite(run("reference", [slope], built.feed(arrays)).outputs[0]).all(), instance
+
+
+@pytest.mark.parametrize("op", [op for op in probed() if op.range is not None], ids=lambda op: op.name)
+def test_range_of_any_input_holds_the_range_of_some(op: Op) -> None:
+    for instance in instances(op):
+        built, arrays = instance.build(), instance.draw()
+        some = _range(op, built.node, [(float(a.min()), float(a.max())) for a in arrays])
+        every = _range(op, built.node, [(-np.inf, np.inf)] * len(arrays))
+        assert every[0] <= some[0] and some[1] <= every[1], instance
+
+
+@pytest.mark.parametrize("op", [op for op in probed() if op.monotone], ids=lambda op: op.name)
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_monotone_records_never_fall(op: Op, dtype: str) -> None:
+    for instance in instances(op):
+        ends = [(op.probe.sampler(place).low, op.probe.sampler(place).high) for place in range(len(op.inputs))]
+        for place, (low, high) in enumerate(ends):
+            inputs = [np.asarray((a + b) / 2, dtype) for a, b in ends]
+            inputs[place] = np.linspace(low, high, 1001, dtype=dtype)
+            value = op(*inputs, **instance.case.attrs)
+            assert np.all(np.diff(value) >= -4 * np.spacing(np.abs(value[1:]))), instance
+
+
+# ---------------------------------------------------------------------- formulas
+@every_record
+def test_formulas_print(op: Op) -> None:
+    for instance in instances(op):
+        node = instance.build().outputs[0]
+        assert str(node) and repr(node) and str(Graph([], [node]))
+        latex = node.to_latex()
+        bare = re.sub(r"\\[{}]", "", latex)
+        depths = np.cumsum([(mark == "{") - (mark == "}") for mark in bare])
+        assert depths[-1] == 0 and depths.min() >= 0, latex
+        assert latex.count(r"\left") == latex.count(r"\right") and latex.count(r"\begin") == latex.count(r"\end"), latex
+        assert json.loads(json.dumps(node.to_json(), allow_nan=False))["nodes"]
+
+
+INFIX = [op for op in probed() if op.text is not None and not op.several]
+
+
+@pytest.mark.parametrize("outer", INFIX, ids=lambda op: op.name)
+def test_brackets_stand_where_python_needs_them(outer: Op) -> None:
+    """A printed formula, read as Python, has the value of the node: every written form inside every other."""
+    values = {name: constant(value, name) for name, value in zip("abcd", (0.7, 1.3, 2.1, 0.4), strict=True)}
+    a, b, c, d = values.values()
+    inners = [literal(-2.0), c + d, registry.lookup("op.cast")(c + d, "float32")]
+    inners += [op.node(*[c, d][: len(op.inputs)], **op.probe.cases[0].attrs) for op in INFIX if "dtype" not in op.attrs]
+    for inner in inners:
+        for place in range(len(outer.inputs)):
+            given = [a, b][: len(outer.inputs)]
+            given[place] = inner
+            if not _takes_numbers(outer, given):
+                continue
+            node = outer.node(*given, **outer.probe.cases[0].attrs)
+            read = eval(str(node).splitlines()[-1], {}, {**values, **_named_lines(node, values)})
+            got = read.value if isinstance(read, Node) else read
+            assert np.allclose(got, node.value, rtol=1e-6, equal_nan=True), str(node)
+
+
+def _takes_numbers(op: Op, inputs: list[Node]) -> bool:
+    try:
+        op.node(*inputs, **op.probe.cases[0].attrs)
+    except ValueError:
+        return False
+    return all(i.dtype in FLOATS for i in inputs)
+
+
+def _named_lines(node: Node, values: dict[str, Any]) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    for line in str(node).splitlines()[:-1]:
+        name, _, formula = line.partition(" = ")
+        known[name] = eval(formula, {}, {**values, **known})
+    return known
+
+
+# ---------------------------------------------------------------------- identity
+@every_record
+def test_built_twice_is_one_node(op: Op) -> None:
+    for instance in instances(op):
+        built = instance.build()
+        again = op.node(*([built.leaves] if op.variadic else built.leaves), **instance.case.attrs)
+        assert again is built.node, instance
+        by_name = dict(zip(op.inputs, [built.leaves] if op.variadic else built.leaves, strict=True))
+        assert op.node(**by_name, **instance.case.attrs) is built.node, instance
+        settled = op.node(*([built.leaves] if op.variadic else built.leaves), **built.node.attrs)
+        assert settled is built.node, f"{instance}: its settled attributes {built.node.attrs} settle to others"
+
+
+@every_record
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))], ids=["deepcopy", "pickle"])
+def test_copies_have_the_same_value(op: Op, copied: Any) -> None:
+    for instance in instances(op):
+        built, arrays = instance.build(), instance.draw()
+        feed = built.feed(arrays)
+        graph = copied(Graph(list(feed), built.outputs))
+        assert not set(graph.inputs) & set(feed)
+        value = run("reference", graph.outputs, dict(zip(graph.inputs, feed.values(), strict=True))).outputs
+        for got, truth in zip(value, built.run("reference", arrays), strict=True):
+            assert got.dtype == truth.dtype and np.array_equal(got, truth), instance
