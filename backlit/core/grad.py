@@ -29,6 +29,12 @@ def grad(J: Node, wrt: Any) -> Any:
     for node in (J, *targets):
         if not isinstance(node, Node):
             raise ArgumentError("grad differentiates nodes by nodes.", found=repr(node), fix="make it with bl.variable")
+        if not node.several and node.dtype not in FLOATS and node is not J:
+            raise GraphError(
+                "there is no derivative by whole numbers or bools.",
+                found=repr(node),
+                fix="make the variable floating: bl.variable(value, dtype='float64')",
+            )
     if J.shape != () or J.dtype not in FLOATS:
         raise GraphError(
             "grad needs a cost that is one floating-point number.",
@@ -62,13 +68,15 @@ def reverse(
 ) -> list[Node | None]:
     """The vector-Jacobian product: seeds · d outputs / d targets, None where there is no path.
 
+    Whole numbers and bools have no derivative: no path leads through them.
+
     With `stop`, the targets count as independent of one another: partial derivatives.
     """
     stops = set(targets) if stop else set()
     order = topological(outputs, lambda node: () if node in stops else node.inputs)
     reaches = set(targets)
     for node in order:
-        if any(i in reaches for i in node.inputs):
+        if any(i in reaches for i in node.inputs) and (node.several or node.dtype in FLOATS):
             reaches.add(node)
     arrived: dict[Node, list[Node]] = defaultdict(list)
     parts: dict[Node, dict[int, list[Node]]] = defaultdict(lambda: defaultdict(list))
@@ -84,7 +92,7 @@ def reverse(
             g = _several(node, parts[node]) if node.several else _total(arrived[node])
             for i, contribution in zip(node.inputs, _vjp(node, g), strict=True):
                 if contribution is not None and i in reaches:
-                    arrived[i].append(contribution if i.several else _like(contribution, i))
+                    arrived[i].append(_like(contribution, i))
     return [_total(arrived[target]) if target in arrived else None for target in targets]
 
 
@@ -118,7 +126,7 @@ def _total(parts: list[Node]) -> Node:
 
 
 def _like(g: Any, node: Node) -> Node:
-    """A contribution brought to the shape and dtype of the node it belongs to: here broadcasting is undone, once for all."""
+    """A contribution brought to the shape and dtype of its node: here broadcasting is undone, once for all."""
     if g.shape != node.shape:
         g = _sum_to(g, node.shape)
         g = _of_shape(g, node.shape)

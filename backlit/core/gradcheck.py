@@ -55,23 +55,24 @@ class GradCheck:
 
 def check_grad(
     J: Node,
-    wrt: Sequence[Leaf] | None = None,
+    wrt: Leaf | Sequence[Leaf] | None = None,
     eps: float = 1e-5,
     tolerance: float = 1e-6,
 ) -> GradCheck:
     """Compare dJ/dw with (J(w + eps) - J(w - eps)) / (2 eps) for every variable under J, in float64.
 
-    `wrt` limits it to some variables. Of a large variable 200 numbers are tried, evenly spread. The variables keep their values.
+    `wrt` limits it to some variables. Of a large variable 200 numbers are tried, evenly spread. The variables keep
+    their values.
 
     >>> import backlit as bl
     >>> w = bl.variable(3.0, name="w")
     >>> bl.check_grad(w ** 2).ok
     True
     """
-    wanted = list(wrt) if wrt is not None else variables(J)
+    wanted = variables(J) if wrt is None else [wrt] if isinstance(wrt, Node) else list(wrt)
     exact, became = cast(Graph([], [J]), "float64")
     cost = exact.outputs[0]
-    copies = [became[leaf] for leaf in wanted if leaf in became]
+    copies = [became.get(leaf, leaf) for leaf in wanted]
     slopes = grad(cost, copies)
     rows = [_row(cost, leaf, slope, eps, place) for place, (leaf, slope) in enumerate(zip(copies, slopes, strict=True))]
     return GradCheck(tuple(rows), tolerance)

@@ -36,8 +36,8 @@ class Node:
     """One value of a graph: a record applied to other nodes.
 
     `shape` is a tuple of whole numbers and multiples of m, `dtype` a name such as "float32"; a record with several
-    outputs has tuples of them, and `item(node, k)` picks one. `where` holds the first lines of the user's code that made it;
-    it takes no part in identity. `==` is identity: `bl.ops.equal` compares values.
+    outputs has tuples of them, and `node[k]` picks one. `where` holds the first lines of the user's code that made it; it
+    takes no part in identity. `==` is identity: `bl.ops.equal` compares values.
     """
 
     __slots__ = ("__weakref__", "attrs", "body", "dtype", "inputs", "op", "shape", "weak", "where")
@@ -100,14 +100,15 @@ class Node:
         )
 
     def __iter__(self) -> Iterator[Node]:
-        if not self.shape or not isinstance(self.shape[0], int):
-            raise GraphError(f"{self!r} cannot be iterated over.", fix="index it, or iterate over node.value")
-        return (self[place] for place in range(self.shape[0]))
+        return (self[place] for place in range(len(self)))
 
     def __len__(self) -> int:
-        if not self.shape or not isinstance(self.shape[0], int):
-            raise GraphError(f"{self!r} has no fixed length.", fix="use node.shape, or bl.ops.size(x, axis) in a graph")
-        return self.shape[0]
+        length = len(self.shape) if self.several else self.shape[0] if self.shape else None
+        if not isinstance(length, int):
+            raise GraphError(
+                f"{self!r} has no fixed length.", fix="take node.value, or bl.ops.size(x, axis) inside a graph"
+            )
+        return length
 
     def __float__(self) -> float:
         return float(self.value)
@@ -119,13 +120,16 @@ class Node:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
             return NotImplemented
-        return registry.lookup(f"op.{ufunc.__name__}")(*inputs)
+        return registry.lookup("op.dot" if ufunc is np.matmul else f"op.{ufunc.__name__}")(*inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return registry.lookup(f"op.{func.__name__}")(*args, **kwargs)
 
     def __getitem__(self, key: Any) -> Node:
         return registry.lookup("op.getitem")(self, key)  # type: ignore[no-any-return]
+
+    def __pos__(self) -> Node:
+        return self
 
     @property
     def T(self) -> Node:
@@ -146,6 +150,16 @@ def _method(name: str, reverse: bool = False) -> Any:
     return call
 
 
+def _of_axes(name: str) -> Any:
+    """A method that takes its numbers one by one or as one tuple: ``x.reshape(2, 3)`` and ``x.reshape((2, 3))``."""
+
+    def call(self: Node, *args: Any, **kwargs: Any) -> Any:
+        return registry.lookup(f"op.{name}")(self, *(args if len(args) < 2 else (args,)), **kwargs)
+
+    call.__name__ = name
+    return call
+
+
 _OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power", "matmul": "dot"}
 _COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
 for _python, _name in (_OPERATORS | _COMPARISONS).items():
@@ -154,8 +168,10 @@ for _python, _name in (_OPERATORS | _COMPARISONS).items():
         setattr(Node, f"__r{_python}__", _method(_name, reverse=True))
 for _python, _name in {"neg": "negative", "abs": "absolute"}.items():
     setattr(Node, f"__{_python}__", _method(_name))
-for _name in ("reshape", "sum", "mean", "max", "min", "dot", "transpose", "argmax", "clip"):
+for _name in ("sum", "mean", "max", "min", "dot", "argmax", "clip"):
     setattr(Node, _name, _method(_name))
+for _name in ("reshape", "transpose"):
+    setattr(Node, _name, _of_axes(_name))
 Node.astype = _method("cast")  # type: ignore[attr-defined]
 
 
@@ -178,11 +194,11 @@ class Leaf(Node):
     def assign(self, value: Any) -> Leaf:
         """Give a variable or state another value of the same shape; its dtype is kept. Returns the variable.
 
-        Raises GraphError for a constant, ShapeError for another shape.
+        Raises GraphError for a constant, ShapeError for another shape, DTypeError for floats in a whole-number variable.
         """
         if self.kind not in ("variable", "state"):
             raise GraphError(f"{self!r} cannot be assigned.", expected="a variable", fix="make it with bl.variable")
-        new = as_array(value)
+        new = self.fitting(value)
         if new.shape != self.shape:
             raise ShapeError(
                 f"{self.name or 'the variable'} keeps its shape.",
@@ -192,6 +208,19 @@ class Leaf(Node):
             )
         self.array[...] = new
         return self
+
+    def fitting(self, value: Any) -> np.ndarray[Any, Any]:
+        """`value` as an array that can be cast to this leaf's dtype; fractions never become whole numbers silently."""
+        array = as_array(value)
+        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                f"{self.name or 'the ' + self.kind} holds {self.dtype}.",
+                expected=f"values that {self.dtype} can hold",
+                found=array.dtype.name,
+                why="the cast would silently change the values",
+                fix=f"pass value.astype({self.dtype!r}) if that is meant",
+            )
+        return array
 
     def __reduce__(self) -> Any:
         return _make_leaf, (self.kind, self.array, self._name, self.shape, self.dtype, self.weak, self.trainable)
@@ -235,7 +264,7 @@ def _floating(value: Any, dtype: str | None) -> np.ndarray[Any, Any]:
     array = as_array(value)
     if dtype is None and not hasattr(value, "dtype") and array.dtype.kind == "i":
         dtype = "float64"
-    return np.array(array, dtype=checked_dtype(dtype) if dtype else None)
+    return np.array(array, dtype=checked_dtype(dtype) if dtype else None, order="C")
 
 
 def checked_dtype(dtype: Any) -> str:
@@ -276,6 +305,10 @@ def constant(value: Any, name: str | None = None, dtype: str | None = None) -> L
 
 def array_leaf(value: Any) -> Leaf:
     """An array met in an expression, held by a private copy."""
+    if isinstance(value, (list, tuple)) and any(isinstance(part, Node) for part in value):
+        raise ArgumentError(
+            "a list of nodes is no array: its values are not known yet.", fix="join them: bl.ops.stack([a, b])"
+        )
     array = np.array(as_array(value))
     array.flags.writeable = False
     return Leaf("array", array, name=None, shape=array.shape, dtype=array.dtype.name, weak=ARRAY)

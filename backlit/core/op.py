@@ -1,7 +1,7 @@
 """Records of operations. A record says everything the library knows of an op; walks and engines do the rest.
 
-Three kinds: `elementwise` (a formula of scalar functions), `composite` (a definition in other records: shape, derivative
-and every engine follow from it) and `structural` (a NumPy function, a shape rule, a derivative).
+Three kinds: `elementwise` (a formula of scalar functions), `composite` (a definition in other records: shape,
+derivative and every engine follow from it) and `structural` (a NumPy function, a shape rule, a derivative).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .errors import ArgumentError, DTypeError, did_you_mean
-from .node import ARRAY, FLOATS, LITERAL, Node, array_leaf, checked_dtype, intern
+from .errors import ArgumentError, DTypeError, GraphError, did_you_mean
+from .node import ARRAY, FLOATS, INTEGERS, LITERAL, STRONG, Node, array_leaf, checked_dtype, intern
 from .scalar import BOOLEAN, Formula, parse
 from .shapes import M, Rule, Shape, broadcast
 
@@ -105,7 +105,9 @@ class Op:
         None  # (name, shapes, attrs) -> shape, or several for a record with several outputs
     )
     several: bool = False
-    dtype: str = "same"  # "same": of the joined inputs; "float"; or a dtype; or "attr" for an attribute called dtype
+    dtype: str = (
+        "same"  # "same": of the joined inputs; "float"; "wide"; or a dtype; or "attr" for an attribute called dtype
+    )
     joined: tuple[int, ...] | None = None  # the inputs that must agree in dtype; None: all
     settle: Callable[..., Mapping[str, Any]] | None = None  # (shapes, attrs) -> attributes in their one normal form
     formula: Formula | None = None
@@ -157,6 +159,8 @@ class Op:
 
     def _applied(self, given: Sequence[Any], attrs: dict[str, Any]) -> Node:
         inputs = self._join([as_node(value) for value in given])
+        if self.dtype != "part" and any(node.several for node in inputs):
+            raise GraphError(f"{self.name} takes single values, not several at once.", fix="pick one: parts[0]")
         if self.settle:
             attrs = dict(self.settle([node.shape for node in inputs], attrs))
         return intern(self, tuple(inputs), attrs)
@@ -185,6 +189,8 @@ class Op:
         target = common_dtype([nodes[i] for i in places], self.name)
         if self.dtype == "float" and target not in FLOATS:
             target = "float64"
+        if self.dtype == "wide" and target not in FLOATS:
+            target = "int64"
         for i in places:
             nodes[i] = cast(nodes[i], target)
         return nodes
@@ -201,12 +207,13 @@ class Op:
             node.shape = tuple(part.shape for part in node.body) if self.several else one.shape
             node.dtype = tuple(part.dtype for part in node.body) if self.several else one.dtype
             node.weak = one.weak
+            self._check_closed(node)
             return
         assert self.shape is not None
         node.shape = self.shape(self.name, shapes, node.attrs)
         joined = node.inputs if self.joined is None else [node.inputs[i] for i in self.joined]
         node.weak = min((i.weak for i in joined if i.dtype in FLOATS), default=LITERAL) if joined else LITERAL
-        if self.dtype in ("same", "float"):
+        if self.dtype in ("same", "float", "wide"):
             dtype = joined[0].dtype if joined else "float64"
             if dtype not in FLOATS:
                 node.weak = min(i.weak for i in joined)
@@ -214,15 +221,32 @@ class Op:
             dtype = node.inputs[0].dtype[node.attrs["place"]]
         else:
             dtype = node.attrs["dtype"] if self.dtype == "attr" else self.dtype
-            node.weak = node.weak if self is _literal else min(node.weak, ARRAY)
+            chosen = dtype != _OF_NUMBERS[type(node.attrs["value"])] if self is _literal else True
+            node.weak = min(node.weak, ARRAY) if chosen else node.weak
         node.dtype = (dtype,) * len(node.shape) if self.several else dtype
+
+    def _check_closed(self, node: Node) -> None:
+        """Refuse a definition that reads a variable which is no input: derivatives by it would be lost."""
+        below = registry.lookup("walk.topological")
+        parts = node.body if self.several else [node.body]
+        for leaf in below(parts, lambda part: () if part in node.inputs else part.inputs):
+            if leaf.op.kind == "leaf" and leaf.kind in ("variable", "input", "state") and leaf not in node.inputs:
+                raise GraphError(
+                    f"the definition of {self.name} reads {leaf!r}, which is not among its inputs.",
+                    why="derivatives and engines see a record's inputs only",
+                    fix="make it an input of the record and pass it",
+                )
 
 
 def _plain(value: Any) -> Any:
-    """An attribute as something hashable: lists become tuples, NumPy numbers Python numbers."""
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_plain, value))
-    return value.item() if isinstance(value, np.generic) else value
+    """An attribute as something hashable: lists and arrays become tuples, NumPy numbers Python numbers."""
+    if isinstance(value, Node):
+        raise ArgumentError(
+            "an attribute must be known when the graph is built.", found=repr(value), fix="pass a number: node.value"
+        )
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
 
 # ---------------------------------------------------------------------- values that are no nodes yet
@@ -235,10 +259,13 @@ def as_node(value: Any) -> Node:
     return array_leaf(value)
 
 
+_OF_NUMBERS = {bool: "bool", int: "int64", float: "float64"}
+
+
 def literal(value: Any, dtype: str | None = None) -> Node:
     """A number written in an expression; it takes the dtype of what it is joined with."""
     if dtype is None:
-        dtype = {bool: "bool", int: "int64"}.get(type(value), "float64")
+        dtype = _OF_NUMBERS[type(value)]
     kind = float if dtype in FLOATS else bool if dtype == "bool" else int
     return intern(_literal, (), {"value": kind(value), "dtype": dtype})
 
@@ -248,18 +275,23 @@ def cast(node: Node, dtype: str) -> Node:
     if node.dtype == dtype:
         return node
     if node.op is _literal:
-        return literal(node.attrs["value"], dtype)
+        value = node.attrs["value"]
+        if dtype in INTEGERS and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+            raise DTypeError(f"{value} does not fit into {dtype}.", fix="cast the other value to a wider dtype first")
+        return literal(value, dtype)
     return intern(registry.lookup("op.cast"), (node,), {"dtype": checked_dtype(dtype)})
 
 
 def common_dtype(nodes: Sequence[Node], what: str) -> str:
-    """The dtype that joined inputs share: floats before whole numbers, firm ones before literals."""
+    """The dtype that joined inputs share: floats before whole numbers before bools; of floats the firmest, of whole
+    numbers one that holds them all, literals aside."""
     floats = [node for node in nodes if node.dtype in FLOATS]
-    level = min(node.weak for node in floats or nodes)
-    dtypes = {node.dtype for node in floats or nodes if node.weak == level}
+    nodes = floats or [node for node in nodes if node.dtype != "bool"] or nodes
+    level = min(node.weak for node in nodes)
+    dtypes = {node.dtype for node in nodes if node.weak == level or (not floats and node.weak < LITERAL)}
     if len(dtypes) == 1:
         return dtypes.pop()  # type: ignore[no-any-return]
-    if floats and level == 0:
+    if floats and level == STRONG:
         raise DTypeError(
             f"{what} joins float32 and float64.",
             expected="one float dtype in a graph",

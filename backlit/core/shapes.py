@@ -1,8 +1,8 @@
 """Shapes: integers, and the batch axis m, which stays a symbol until an engine binds it.
 
 One text, such as ``"... n k, ... k p -> ... n p"``, is the rule, its documentation and its error message. Letters are
-axes, ``...`` is any number of leading axes that broadcast, and an output axis may be an integer expression of letters and
-attributes: ``"m n c, k c f -> m (n-k)//s+1 f"``.
+axes, ``...`` is any number of leading axes that broadcast, and an output axis may be an integer expression of letters
+and attributes: ``"m n c, k c f -> m (n-k)//s+1 f"``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, total_ordering
 from typing import Any, TypeAlias
@@ -110,27 +110,28 @@ def size(shape: Shape) -> Any:
 
 def checked(shape: Any) -> Shape:
     """`shape` as a tuple of dimensions, from a number, a list or a tuple; None is refused with the fix."""
-    if isinstance(shape, (int, Rows)):
-        shape = (shape,)
+    dims = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     out = []
-    for dim in shape:
+    for dim in dims:
         if dim is None:
             raise ShapeError(
                 "only the first axis, the examples, may be left open.",
                 expected="whole numbers, and m for the examples",
-                found=f"shape {tuple(shape)}",
+                found=f"shape {dims}",
                 fix="give the length; pad sequences to one length",
             )
-        if isinstance(dim, Rows):
-            out.append(dim)
-            continue
-        try:
-            out.append(operator.index(dim))
-        except TypeError:
-            raise ArgumentError(
-                f"{dim!r} is not a length of an axis.", expected="whole numbers", found=f"shape {tuple(shape)!r}"
-            ) from None
+        length = dim if isinstance(dim, Rows) else _whole(dim, f"shape {dims!r}")
+        if isinstance(length, int) and length < 0:
+            raise ShapeError("an axis cannot have a negative length.", found=f"shape {dims!r}")
+        out.append(length)
     return tuple(out)
+
+
+def _whole(value: Any, found: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{value!r} is no whole number.", expected="whole numbers", found=found) from None
 
 
 def broadcast(shapes: Sequence[Shape], what: str = "these values") -> Shape:
@@ -170,7 +171,7 @@ def normal_axes(axis: Any, rank: int, what: str) -> tuple[int, ...]:
     """`axis` (None, a number or several) as sorted numbers 0 … rank-1 without repeats."""
     if axis is None:
         return tuple(range(rank))
-    axes = (axis,) if isinstance(axis, int) else tuple(operator.index(item) for item in axis)
+    axes = [_whole(item, f"axis {axis!r}") for item in (axis if isinstance(axis, Iterable) else [axis])]
     for item in axes:
         if not -rank <= item < rank:
             raise ShapeError(

@@ -42,7 +42,7 @@ def graph_text(graph: Graph) -> str:
 
 
 def as_json(roots: Sequence[Node]) -> dict[str, Any]:
-    """Nodes in topological order as dicts (op, inputs by place, attributes, shape, dtype, where), and the roots' places."""
+    """Nodes in order as dicts (op, inputs by place, attributes, shape, dtype, where), and the places of the roots."""
     order = topological(roots)
     place = {node: index for index, node in enumerate(order)}
     rows = []
@@ -84,6 +84,7 @@ class _Lines:
         self.made: dict[Node, tuple[str, int]] = {}
         self.write, self.annotate, self.longest = write, annotate, _LONGEST if break_long else 10 * _LONGEST
         order = topological(roots)
+        self.names = {_label(node.name, write) for node in order if node.name}
         self.uses = Counter(i for node in order for i in node.inputs)
         self.uses.update(roots if len(roots) > 1 else ())
         self.taken: Counter[str] = Counter()
@@ -97,7 +98,7 @@ class _Lines:
 
     def add(self, node: Node) -> None:
         formula, level = self.write(node, [self.made[i] for i in node.inputs])
-        if isinstance(node, Leaf):
+        if isinstance(node, Leaf) and not _is_number(node):
             self.made[node] = self.unique(formula), 100
         elif not node.inputs:
             self.made[node] = formula, level
@@ -108,10 +109,11 @@ class _Lines:
 
     def line(self, node: Node, formula: str) -> None:
         if node.op.name == "mark":
-            left = self.unique(_symbol(node.attrs["name"]) if self.write is _latex_of else node.attrs["name"])
+            left = self.unique(_label(node.attrs["name"], self.write))
         else:
             self.fresh += 1
-            left = f"t_{{{self.fresh}}}" if self.write is _latex_of else f"t{self.fresh}"
+            while (left := _label(f"t{self.fresh}", self.write)) in self.names:
+                self.fresh += 1
         note = f"  {show(node.shape)} {node.dtype}" if self.annotate and not node.several else ""
         self.rows.append((left, formula + note))
         self.made[node] = left, 100
@@ -128,47 +130,54 @@ def number(value: Any) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
-def _leaf_text(node: Leaf) -> str:
-    if node.name:
-        return node.name
-    if node.array is not None and node.shape == ():
-        return number(node.array.item())
-    return f"{node.kind}{show(node.shape)}"
+def _is_number(node: Node) -> bool:
+    """Whether `node` prints as its value: a literal, or a single number without a name."""
+    unnamed = isinstance(node, Leaf) and not node.name and node.array is not None and node.shape == ()
+    return unnamed or node.op.name == "literal"
+
+
+def _number_of(node: Any) -> tuple[str, int]:
+    written = number(node.array.item() if isinstance(node, Leaf) else node.attrs["value"])
+    return written, 30 if written.startswith("-") else 100
+
+
+def _label(name: str, write: Callable[..., Any]) -> str:
+    return _symbol(name) if write is _latex_of else name
 
 
 def _symbol(name: str) -> str:
     """A name as a LaTeX symbol: w1 is w_{1}, dense/kernel is text."""
     if found := re.fullmatch(r"([A-Za-z])_?(\d+)", name):
         return f"{found[1]}_{{{found[2]}}}"
-    escaped = name.replace("_", r"\_")
-    return name if len(name) == 1 else rf"\text{{{escaped}}}"
+    escaped = re.sub(r"([_%#&${}])", r"\\\1", name)
+    return escaped if len(name) == 1 else rf"\text{{{escaped}}}"
 
 
 def _text_of(node: Node, inputs: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    if _is_number(node):
+        return _number_of(node)
     if isinstance(node, Leaf):
-        return _leaf_text(node), 100
-    if node.op.name == "literal":
-        return number(node.attrs["value"]), 100
+        return node.name or f"{node.kind}{show(node.shape)}", 100
     if node.op.name == "mark":
         return inputs[0][0], 0
     if node.op.text is not None:
-        return _fill(node.op.text, node, inputs, "()"), node.op.level
+        return _fill(node.op.text, node, inputs, "()")
     attrs = [f"{key}={_attribute(value)}" for key, value in node.attrs.items() if value != node.op.attrs.get(key)]
     given = [formula for formula, _ in inputs]
     return f"{node.op.name}({', '.join([*given, *attrs])})", 100
 
 
 def _latex_of(node: Node, inputs: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    if _is_number(node):
+        written, level = _number_of(node)
+        found = re.fullmatch(r"(.*)e([+-]?)0*(\d+)", written)
+        return (rf"{found[1]} \cdot 10^{{{found[2].strip('+')}{found[3]}}}", 20) if found else (written, level)
     if isinstance(node, Leaf):
-        return (_symbol(node.name) if node.name else rf"\text{{{_leaf_text(node)}}}"), 100
-    if node.op.name == "literal":
-        value = node.attrs["value"]
-        found = re.fullmatch(r"(.*)e([+-]?)0*(\d+)", number(value))
-        return (rf"{found[1]} \cdot 10^{{{found[2].strip('+')}{found[3]}}}" if found else number(value)), 100
+        return (_symbol(node.name) if node.name else rf"\text{{{node.kind}{show(node.shape)}}}"), 100
     if node.op.name == "mark":
         return inputs[0][0], 0
     if node.op.tex is not None:
-        return _fill(node.op.tex, node, inputs, (r"\left(", r"\right)")), node.op.level
+        return _fill(node.op.tex, node, inputs, (r"\left(", r"\right)"))
     given = ", ".join(formula for formula, _ in inputs)
     escaped = node.op.name.replace("_", r"\_")
     return rf"\operatorname{{{escaped}}}\left({given}\right)", 100
@@ -178,20 +187,24 @@ def _attribute(value: Any) -> str:
     return repr(value) if isinstance(value, Graph) else number(value) if isinstance(value, float) else str(value)
 
 
-def _fill(template: str, node: Node, inputs: Sequence[tuple[str, int]], brackets: Sequence[str]) -> str:
-    """`{x}` is the input in brackets where it binds less tightly than the op, `{x:}` bare, `{x+}` where not more tightly."""
+def _fill(template: str, node: Node, inputs: Sequence[tuple[str, int]], brackets: Sequence[str]) -> tuple[str, int]:
+    """`{x}` is the input, in brackets where it does not bind more tightly than the op; `{x+}` where it binds less tightly;
+    `{x:}` always bare; what names no input or attribute stands for itself. A minus sign only begins a formula. A record
+    that only passes its input on (a cast) binds as tightly as that."""
     places: Mapping[str, int] = {name: place for place, name in enumerate(node.op.inputs)}
 
     def put(found: re.Match[str]) -> str:
         name, mode = found[1], found[2]
         if name not in places:
-            return _attribute(node.attrs[name])
+            return _attribute(node.attrs[name]) if name in node.attrs else found[0]
         formula, level = inputs[places[name]]
-        if mode == ":" or level > node.op.level or (level == node.op.level and mode != "+"):
+        inside = formula.startswith("-") and found.start() > 0
+        if mode == ":" or (not inside and (level > node.op.level or (level == node.op.level and mode == "+"))):
             return formula
         return f"{brackets[0]}{formula}{brackets[1]}"
 
-    return re.sub(r"\{(\w+)([:+]?)\}", put, template)
+    passed_on = re.fullmatch(r"\{\w+:\}", template) is not None
+    return re.sub(r"\{(\w+)([:+]?)\}", put, template), inputs[0][1] if passed_on else node.op.level
 
 
 registry.register("show.text", text)

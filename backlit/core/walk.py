@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .errors import ArgumentError, GraphError
+from .errors import ArgumentError, GraphError, ShapeError
 from .node import FLOATS, Leaf, Node, flatten, inherit, intern, unflatten
 from .op import Op, as_node
+from .shapes import show
 
 
 def _inputs(node: Node) -> Sequence[Node]:
@@ -113,8 +114,8 @@ def _check_update(leaf: Leaf, new: Node) -> None:
     if new.shape != leaf.shape or new.dtype != leaf.dtype:
         raise GraphError(
             f"the update of {leaf.name or 'a variable'} does not fit.",
-            expected=f"shape {leaf.shape} {leaf.dtype}",
-            found=f"shape {new.shape} {new.dtype}",
+            expected=f"shape {show(leaf.shape)} {leaf.dtype}",
+            found=f"shape {show(new.shape)} {new.dtype}",
             fix="reshape, reduce or cast the new value",
         )
 
@@ -142,7 +143,15 @@ def rebuild(
 
 
 def substitute(outputs: Sequence[Node], replacements: Mapping[Node, Node]) -> list[Node]:
-    """`outputs` with the nodes that are keys of `replacements` replaced."""
+    """`outputs` with the nodes that are keys of `replacements` replaced by nodes of the same shape and dtype."""
+    for old, new in replacements.items():
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise ShapeError(
+                f"{new!r} cannot take the place of {old!r}.",
+                expected=f"shape {show(old.shape)} {old.dtype}",
+                found=f"shape {show(new.shape)} {new.dtype}",
+                fix="reshape or cast it first",
+            )
     return rebuild(outputs, again, replacements)
 
 
@@ -178,7 +187,7 @@ def cast(graph: Graph, dtype: str) -> tuple[Graph, dict[Leaf, Leaf]]:
         if isinstance(node, Leaf):
             leaves[node] = _cast_leaf(node, dtype)
             return leaves[node]
-        attrs = {key: _cast_attribute(value, dtype) for key, value in node.attrs.items()}
+        attrs = {key: _cast_attribute(key, value, dtype) for key, value in node.attrs.items()}
         with inherit(node):
             return intern(node.op, inputs, attrs)
 
@@ -188,15 +197,15 @@ def cast(graph: Graph, dtype: str) -> tuple[Graph, dict[Leaf, Leaf]]:
     return graph.with_roots(roots, leaves), leaves
 
 
-def _cast_attribute(value: Any, dtype: str) -> Any:
+def _cast_attribute(name: str, value: Any, dtype: str) -> Any:
     if isinstance(value, Graph):
         return cast(value, dtype)[0]
-    return dtype if value in FLOATS else value
+    return dtype if name == "dtype" and value in FLOATS else value
 
 
 def _cast_leaf(leaf: Any, dtype: str) -> Leaf:
     new = dtype if leaf.dtype in FLOATS else leaf.dtype
-    array = None if leaf.array is None else np.array(leaf.array, dtype=new)
+    array = None if leaf.array is None else np.array(leaf.array, dtype=new, order="C")
     copy = Leaf(leaf.kind, array, name=leaf.name, shape=leaf.shape, dtype=new, weak=leaf.weak)
     copy.trainable = leaf.trainable
     return copy

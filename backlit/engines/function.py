@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..core import registry
 from ..core.errors import ArgumentError, NonFiniteError, NotReadyError
-from ..core.node import FLOATS, Leaf, Node, as_array
+from ..core.node import FLOATS, Leaf, Node
 from ..core.op import as_node, cast
 from ..core.walk import Graph, topological
 from .base import engine as engine_named
@@ -28,7 +30,7 @@ class Function:
                 expected=f"{len(self.graph.inputs)}: {', '.join(str(leaf.name) for leaf in self.graph.inputs)}",
                 found=str(len(values)),
             )
-        feed: Any = {leaf: as_array(value) for leaf, value in zip(self.graph.inputs, values, strict=True)}
+        feed: Any = {leaf: leaf.fitting(value) for leaf, value in zip(self.graph.inputs, values, strict=True)}
         result = self.program.evaluate(feed)
         if not result.committed:
             raise nonfinite_error(self.graph, feed, "the updates of this call are not finite; nothing was written.")
@@ -41,7 +43,7 @@ class Function:
 
 def compile(
     outputs: Node | Sequence[Node] = (),
-    inputs: Sequence[Leaf] = (),
+    inputs: Leaf | Sequence[Leaf] = (),
     updates: Mapping[Leaf, Any] | None = None,
     engine: str = "auto",
 ) -> Function:
@@ -57,16 +59,28 @@ def compile(
     >>> float(step()), float(w.value)
     (9.0, 2.4)
     """
-    single = isinstance(outputs, Node)
-    wanted = [outputs] if isinstance(outputs, Node) else list(outputs)
-    written = {leaf: cast(as_node(new), leaf.dtype) for leaf, new in (updates or {}).items()}
-    graph = Graph(inputs, wanted, written, _all_finite(list(written.values())))
+    single = isinstance(outputs, Node) and not outputs.several
+    wanted = [part for each in ([outputs] if isinstance(outputs, Node) else outputs) for part in _parts(as_node(each))]
+    written = {leaf: _fitted(leaf, as_node(new)) for leaf, new in (updates or {}).items()}
+    graph = Graph(
+        [inputs] if isinstance(inputs, Node) else inputs, wanted, written, _all_finite(list(written.values()))
+    )
     stray = [leaf for leaf in topological(graph.roots) if isinstance(leaf, Leaf) and leaf.kind == "input"]
     if missing := [str(leaf.name) for leaf in stray if leaf not in graph.inputs]:
         raise NotReadyError(
             f"the outputs need the inputs {missing}.", fix="name them: bl.compile(outputs, inputs=[...])"
         )
     return Function(graph, engine, single)
+
+
+def _parts(node: Node) -> Sequence[Node]:
+    return list(node) if node.several else [node]
+
+
+def _fitted(leaf: Any, new: Node) -> Node:
+    """A new value in the dtype of its leaf; the graph refuses what would lose fractions."""
+    fits = isinstance(leaf, Leaf) and not new.several and np.can_cast(new.dtype, leaf.dtype, "same_kind")
+    return cast(new, leaf.dtype) if fits else new
 
 
 def _all_finite(values: Sequence[Node]) -> Node | None:

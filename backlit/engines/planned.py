@@ -79,6 +79,8 @@ class Plan:
             return []
         if node.op.name in _VIEWS:
             return self._view(node, inputs, attrs)
+        if node.several:
+            return self._parts(node, inputs, attrs)
         out = self.pool.take(node, bind(node.shape, self.rows))
         self.value[node] = out
         if node.op.formula is not None:
@@ -87,12 +89,26 @@ class Plan:
 
     def _view(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Step]:
         made = node.op.ref(*inputs, **attrs)
-        if type(made) is tuple or np.may_share_memory(made, inputs[0]) or made.size == 0:
+        parts = type(made) is tuple or type(inputs[0]) is tuple
+        if parts or np.may_share_memory(made, inputs[0]) or made.size == 0:
             self.value[node] = made
             return []
         out = self.pool.take(node, made.shape)  # a reshape of a transpose: the numbers must move
         self.value[node] = out
         return [partial(np.copyto, out.reshape(inputs[0].shape), inputs[0])]
+
+    def _parts(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Step]:
+        """A record with several outputs that are no views: each has an array of its own."""
+        shapes = bind(node.shape, self.rows)
+        parts = tuple(np.empty(shape, dtype) for shape, dtype in zip(shapes, node.dtype, strict=True))
+        self.value[node] = parts
+        given = [inputs] if node.op.variadic else inputs
+
+        def call() -> None:
+            for part, new in zip(parts, node.op.ref(*given, **attrs), strict=True):
+                np.copyto(part, new, casting="unsafe")
+
+        return [call]
 
     def _elementwise(self, node: Node, inputs: list[Any], out: Array) -> list[Step]:
         formula = node.op.formula
@@ -117,7 +133,7 @@ class Plan:
                 last = place == len(formula.calls) - 1
                 target = out if last else self._temporary(function, operands)
                 made.append(target)
-                steps.append(partial(function, *operands, target))
+                steps.append(partial(function, *operands, out=target))
         return steps
 
     def _temporary(self, function: Any, operands: list[Any]) -> Array:

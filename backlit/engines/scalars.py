@@ -9,18 +9,18 @@ import numpy as np
 from ..core.scalar import FUNCTIONS
 
 
-def _erf(x: Any, *out: Any) -> Any:
+def _erf(x: Any, out: Any = None) -> Any:
     """The error function of SciPy, which is loaded when first needed: NumPy has none."""
     from scipy.special import erf
 
-    return erf(x, *out)
+    return erf(x, out=out)
 
 
 def _where(condition: Any, x: Any, y: Any, out: Any = None) -> Any:
     if out is None:
         return np.where(condition, x, y)
     np.copyto(out, y, casting="same_kind")
-    np.copyto(out, x, casting="same_kind", where=condition)
+    np.copyto(out, x, casting="same_kind", where=np.asarray(condition, bool))
     return out
 
 

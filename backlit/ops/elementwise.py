@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.errors import ShapeError
+from ..core.node import FLOATS
 from ..core.op import Probe, case, elementwise, integers, structural, truths, uniform
 from ..core.shapes import M
 
 INF = np.inf
+
+
+def hull(*values: float) -> tuple[float, float]:
+    """The smallest interval that holds the values, and still does when they are rounded to float32."""
+    with np.errstate(all="ignore"):
+        both = [*map(float, values), *map(float, np.float32(values))]
+    return min(both), max(both)
 
 
 def _ends(function: Any) -> Any:
@@ -23,14 +33,13 @@ def _ends(function: Any) -> Any:
             values = [float(function(*corner)) for corner in corners]
         if any(np.isnan(values)):
             return (-INF, INF)
-        return (min(values), max(values))
+        return hull(*values)
 
     return interval
 
 
 def _product(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
-    values = [0.0 if 0 in (x, y) else x * y for x in a for y in b]
-    return min(values), max(values)
+    return hull(*(0.0 if 0 in (x, y) else x * y for x in a for y in b))
 
 
 def _quotient(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
@@ -111,6 +120,8 @@ def _power_base(g: Any, a: Any, b: Any) -> Any:
     """b a^(b-1), written without 0/0 for the whole powers people use."""
     if b.op.name == "literal":
         exponent = b.attrs["value"]
+        if exponent == 0:
+            return None
         return g if exponent == 1 else g * exponent * (a if exponent == 2 else a ** (exponent - 1))
     return g * b * a ** (b - 1)
 
@@ -122,7 +133,7 @@ square = elementwise(
     text="{x} ** 2",
     tex="{x}^2",
     level=40,
-    range=lambda x: (0.0 if x[0] <= 0 <= x[1] else min(x[0] ** 2, x[1] ** 2), max(x[0] ** 2, x[1] ** 2)),
+    range=lambda x: hull(0.0 if x[0] <= 0 <= x[1] else min(x[0] * x[0], x[1] * x[1]), max(x[0] * x[0], x[1] * x[1])),
     doc="x times x.",
 )
 absolute = elementwise(
@@ -143,6 +154,7 @@ exp = elementwise(
     "exp(x)",
     vjp=lambda g, y, x: [g * y],
     tex="e^{{x:}}",
+    level=40,
     range=_ends(np.exp),
     monotone=True,
     doc="e to the power x.",
@@ -174,6 +186,7 @@ log1p = elementwise(
     "log1p(x)",
     vjp=lambda g, y, x: [g / (1 + x)],
     tex=r"\log\left(1 + {x:}\right)",
+    level=25,
     domain="x > -1",
     monotone=True,
     range=lambda x: (float(np.log1p(x[0])) if x[0] > -1 else -INF, float(np.log1p(x[1])) if x[1] > -1 else INF),
@@ -186,6 +199,7 @@ sqrt = elementwise(
     vjp=lambda g, y, x: [g * 0.5 / y],
     tex=r"\sqrt{{x:}}",
     domain="x >= 0",
+    kinks="x",
     monotone=True,
     range=lambda x: (float(np.sqrt(max(x[0], 0))), float(np.sqrt(max(x[1], 0)))),
     probe=uniform(0.2, 4),
@@ -258,7 +272,7 @@ minimum = elementwise(
 
 
 def _split(g: Any, a: Any, b: Any, first: Any) -> list[Any]:
-    share = where(equal(a, b), 0.5, where(first, 1.0, 0.0))
+    share = where(equal(a, b), 0.5, cast(first, a.dtype))
     return [g * share, g * (1 - share)]
 
 
@@ -359,7 +373,17 @@ right_shift = elementwise(
     "right_shift", "right_shift(a, b)", probe=_SHIFTS, doc="a divided by 2^b, lower bits dropped."
 )
 
+
 # ---------------------------------------------------------------------- dtype and name
+def _cast_range(x: tuple[float, float], dtype: str) -> tuple[float, float]:
+    if dtype == "bool":
+        return (0, 1)
+    if dtype in FLOATS:
+        return hull(*x)
+    info, ends = np.iinfo(dtype), (float(np.trunc(x[0])), float(np.trunc(x[1])))
+    return ends if info.min <= ends[0] and ends[1] <= info.max else (info.min, info.max)
+
+
 cast = structural(
     "cast",
     ref=lambda x, *, dtype: x.astype(dtype),
@@ -368,7 +392,7 @@ cast = structural(
     vjp=lambda g, y, x, dtype: [g],
     text="{x:}",
     tex="{x:}",
-    range=lambda x, dtype: x,
+    range=_cast_range,
     aliases=("astype",),
     probe=Probe(
         (uniform(-3, 3),), (case((2, 3), dtype="float32"), case((M, 2), dtype="int64"), case((), dtype="bool"))
@@ -384,9 +408,22 @@ mark = structural(
     probe=Probe((uniform(-3, 3),), (case((2, 3), name="c"), case((M, 3), name="c"))),
     doc="The value itself, under a name (`bl.name`) or as the output of a layer call.",
 )
+
+
+def _settle_item(shapes: Sequence[Any], attrs: Mapping[str, Any]) -> dict[str, Any]:
+    several = bool(shapes[0]) and isinstance(shapes[0][0], tuple)
+    if not several or attrs["place"] not in range(-len(shapes[0]), len(shapes[0])):
+        raise ShapeError(
+            f"there is no output {attrs['place']}.",
+            expected=f"0 … {len(shapes[0]) - 1}" if several else "a record with several outputs",
+        )
+    return {"place": attrs["place"] % len(shapes[0])}
+
+
 item = structural(
     "item",
     ref=lambda parts, *, place: parts[place],
+    settle=_settle_item,
     shape=lambda name, shapes, attrs: shapes[0][attrs["place"]],
     dtype="part",
     doc="One output of a record that has several.",

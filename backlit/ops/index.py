@@ -10,10 +10,10 @@ import numpy as np
 
 from ..core import registry
 from ..core.errors import ArgumentError, ShapeError, ValueRangeError
-from ..core.node import Node
+from ..core.node import INTEGERS, Node
 from ..core.op import Probe, as_node, case, composite, integers, literal, structural, uniform
 from ..core.shapes import M, Rows, Shape, broadcast, checked, normal_axes, show, size
-from .elementwise import cast, equal
+from .elementwise import cast, equal, item
 
 _ANY = (uniform(-3, 3),)
 _SAME_RANGE = lambda x, *_, **__: x  # noqa: E731
@@ -79,7 +79,7 @@ transpose = structural(
     shape=lambda name, shapes, attrs: tuple(shapes[0][a] for a in attrs["axes"]),
     text="{x}.T",
     tex="{x}^T",
-    level=90,
+    level=40,
     vjp=lambda g, y, x, axes: [transpose(g, tuple(int(a) for a in np.argsort(axes)))],
     probe=Probe(_ANY, (case((2, 3)), case((2, 3, 4), axes=(1, -1, 0)), case((M, 3)), case((3,)))),
     doc="The axes in another order, by default reversed.",
@@ -335,9 +335,11 @@ flip = structural(
 
 def getitem(x: Node, key: Any) -> Node:
     """`x[key]` with NumPy's meaning for numbers, slices, None, … and one array of whole numbers."""
+    if x.several:
+        return item.node(x, place=key)  # type: ignore[no-any-return]
     keys = list(key) if isinstance(key, tuple) else [key]
     filled = sum(k is not None and k is not Ellipsis for k in keys)
-    if Ellipsis not in keys:
+    if all(k is not Ellipsis for k in keys):
         keys.append(Ellipsis)
     place = next(i for i, k in enumerate(keys) if k is Ellipsis)
     keys[place : place + 1] = [slice(None)] * (len(x.shape) - filled)
@@ -348,13 +350,25 @@ def getitem(x: Node, key: Any) -> Node:
             shape.append(1)
             continue
         if isinstance(k, (Node, list, np.ndarray)):
-            if len([other for other in keys if other not in (slice(None),)]) > 1:
+            if any(other is not k and not (isinstance(other, slice) and other == slice(None)) for other in keys):
                 raise ArgumentError("one array of places at a time.", fix="use bl.ops.gather(x, ids, axis)")
-            return gather.node(x, k, axis=axis)  # type: ignore[no-any-return]
+            return gather.node(x, _places(k), axis=axis)  # type: ignore[no-any-return]
         out, length = _cut(out, k, axis, start, stop, step)
         shape += [] if length is None else [length]
         axis += 1
     return reshape.node(strided.node(out, start, stop, step), shape=tuple(shape))  # type: ignore[no-any-return]
+
+
+def _places(key: Any) -> Node:
+    ids = as_node(key)
+    if ids.dtype not in INTEGERS:
+        raise ArgumentError(
+            f"{ids.dtype} values are no places.",
+            expected="whole numbers",
+            why="how many places a mask keeps would not be known before the graph runs" if ids.dtype == "bool" else "",
+            fix="bl.ops.where(mask, x, 0.0)" if ids.dtype == "bool" else "bl.ops.cast(ids, 'int64')",
+        )
+    return ids
 
 
 def _cut(x: Node, key: Any, axis: int, start: list[Any], stop: list[Any], step: list[int]) -> tuple[Node, Any]:
@@ -485,16 +499,19 @@ call = composite(
     "call",
     define=lambda values, *, graph: _inlined(values, graph),
     several=True,
+    joined=(),
     doc="The outputs of a Graph on other inputs.",
 )
 
 
 def _inlined(values: Sequence[Node], graph: Any) -> list[Node]:
-    if len(values) != len(graph.inputs) or any(v.shape != i.shape for v, i in zip(values, graph.inputs, strict=True)):
+    wanted, given = ([f"{show(node.shape)} {node.dtype}" for node in nodes] for nodes in (graph.inputs, values))
+    if wanted != given:
         raise ShapeError(
             "call: the values do not fit the graph's inputs.",
-            expected=" and ".join(show(i.shape) for i in graph.inputs),
-            found=" and ".join(show(as_node(v).shape) for v in values),
+            expected=" and ".join(wanted),
+            found=" and ".join(given),
+            fix="reshape or cast the values",
         )
     substitute = registry.lookup("walk.substitute")
     return substitute(graph.outputs, dict(zip(graph.inputs, values, strict=True)))  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.op import Probe, case, composite, elementwise, normal, uniform
 from ..core.shapes import M
-from .elementwise import absolute, erf, exp, greater, minimum, tanh, where
+from .elementwise import absolute, erf, exp, greater, hull, minimum, tanh, where
 from .reduce import logsumexp, max, sum
 
 INF = np.inf
@@ -16,7 +16,7 @@ INF = np.inf
 
 def _through(function: Any) -> Any:
     """The range of a non-decreasing function: its values at the ends."""
-    return lambda x, **attrs: (float(function(x[0], **attrs)), float(function(x[1], **attrs)))
+    return lambda x, **attrs: hull(function(x[0], **attrs), function(x[1], **attrs))
 
 
 def _np_sigmoid(x: float) -> float:
@@ -28,7 +28,7 @@ sigmoid = elementwise(
     "where(x >= 0, 1, exp(-absolute(x))) / (1 + exp(-absolute(x)))",
     vjp=lambda g, y, x: [g * y * (1 - y)],
     tex=r"\sigma\left({x:}\right)",
-    range=_through(lambda x: 0.0 if x < -80 else 1.0 if x > 15 else _np_sigmoid(x)),
+    range=lambda x: (0.0 if x[0] < -80 else _np_sigmoid(x[0]), 1.0 if x[1] > 15 else _np_sigmoid(x[1])),
     monotone=True,
     probe=uniform(-6, 6),
     doc="1 / (1 + exp(-x)): any number into (0, 1), 0.5 at 0, flat at both ends.",
@@ -94,6 +94,7 @@ softplus = elementwise(
     monotone=True,
     range=_through(lambda x: np.logaddexp(x, 0.0)),
     tex=r"\log\left(1 + e^{{x:}}\right)",
+    level=25,
     probe=uniform(-6, 6),
     doc="log(1 + exp(x)): a smooth ReLU, without overflow.",
 )
@@ -104,6 +105,7 @@ log_sigmoid = elementwise(
     monotone=True,
     range=_through(lambda x: -np.logaddexp(-x, 0.0)),
     tex=r"\log \sigma\left({x:}\right)",
+    level=25,
     probe=uniform(-6, 6),
     doc="log(sigmoid(x)), without overflow: -1000 gives -1000.",
 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.op import Probe, case, composite, distinct, structural, uniform
 from ..core.shapes import M, Shape, normal_axes
-from .elementwise import equal, exp, log, sqrt, square, where
+from .elementwise import cast, equal, exp, log, sqrt, square
 from .index import broadcast_to, reshape
 
 _CASES = (
@@ -43,7 +43,7 @@ def _spread(g: Any, x: Any, axis: tuple[int, ...]) -> Any:
 
 def _extreme_vjp(g: Any, y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> list[Any]:
     best = equal(x, reshape(y, _kept(x, axis)))
-    hits = where(best, 1.0, 0.0)
+    hits = cast(best, x.dtype)
     return [reshape(g, _kept(x, axis)) * hits / sum(hits, axis=axis, keepdims=True)]
 
 
@@ -60,6 +60,7 @@ def _reduction(name: str, function: Any, **known: Any) -> Any:
 sum = _reduction(
     "sum",
     np.sum,
+    dtype="wide",
     vjp=lambda g, y, x, axis, keepdims: [_spread(g, x, axis)],
     probe=Probe((uniform(-3, 3),), _CASES),
     tex=r"\sum {x}",
@@ -205,6 +206,7 @@ prod = structural(
     ref=lambda x, *, axis=None, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims),
     shape=_reduced,
     settle=_settle,
+    dtype="wide",
     probe=Probe((uniform(0.5, 2),), _CASES),
     vjp=lambda g, y, x, axis, keepdims: [reshape(g, _kept(x, axis)) * reshape(y, _kept(x, axis)) / x],
     domain="x != 0",

@@ -37,6 +37,7 @@ class Loss(Record):
     family = "loss"
     labels: ClassVar[bool] = False  # y holds whole numbers that name a class
     probabilities: ClassVar[bool] = False  # the output is a probability unless from_logits
+    link: ClassVar[str | None] = None  # the activation that makes probabilities of logits
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
         if reduction not in REDUCTIONS:
@@ -120,7 +121,7 @@ class BinaryCrossentropy(Loss):
     """
 
     aliases = ("bce",)
-    probabilities = True
+    probabilities, link = True, "sigmoid"
 
     def __init__(
         self, from_logits: bool = False, reduction: str | None = "sum_over_batch_size", name: str | None = None
@@ -139,7 +140,7 @@ class BinaryCrossentropy(Loss):
 class _Categorical(Loss):
     """-log of the probability that the output gives to the true class."""
 
-    probabilities = True
+    probabilities, link = True, "softmax"
 
     def __init__(
         self, from_logits: bool = False, reduction: str | None = "sum_over_batch_size", name: str | None = None

@@ -97,6 +97,6 @@ def resolve(identifier: Any, loss: Loss) -> tuple[str, Metric]:
 def _accuracy(loss: Loss) -> Metric:
     if loss.labels:
         return SparseCategoricalAccuracy()
-    if type(loss).__name__ == "CategoricalCrossentropy":
+    if loss.link == "softmax":
         return CategoricalAccuracy()
     return BinaryAccuracy(threshold=0.0 if loss.from_logits else 0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..core.shapes import M, Shape
 from ..core.walk import Graph
 from ..engines.base import Arrays, engine
 from ..layers.layer import Input, Layer, Pass, floatx, tentative
+from ..layers.activation import resolve as resolve_activation
 from . import door
 from .callbacks import History, ProgressBar
 from .events import Listeners
@@ -52,6 +53,8 @@ class Model:
         self.metrics: dict[str, Metric] = {}
         self.engine_name = "auto"
         self.history: History | None = None
+        self.classes: tuple[str, ...] | None = None
+        self.about: dict[str, Any] = {}  # what the saved file says of data and preprocessing
         self.stop_training = False
         self._forget_training()
 
@@ -77,7 +80,7 @@ class Model:
         self.seed, self.input_shape, self.output_shape = seed, shape, output
         self._predict_program: Any = None
 
-    def _ready(self, X: Any) -> Any:  # noqa: N803
+    def _ready(self, X: Any) -> Any:
         """X as an array that fits; builds an unbuilt model."""
         array = door.features(X, self.input_shape)
         if not self.built:
@@ -183,14 +186,23 @@ class Model:
         key = (kind, weighted, self.engine_name, tuple(layer.trainable for layer in self.layers))
         if key not in self._steps:
             if kind == "train":
-                new = [p for p in self.trainable_variables if p not in self._slots]
-                self._slots.update(make_slots(self.optimizer, new))
-                slots = {p: self._slots[p] for p in self.trainable_variables}
-                step = training_step(self._task(weighted), self.optimizer, slots, self.seed or 0)
+                step = training_step(self._task(weighted), self.optimizer, self.slots(), self.seed or 0)
             else:
                 step = evaluation_step(self._task(weighted))
             self._steps[key] = step, engine(self.engine_name).compile(step.graph)
         return self._steps[key]
+
+    def slots(self) -> dict[Leaf, dict[str, Leaf]]:
+        """The optimizer's slots of every trained parameter, by name; made as zeros when first needed."""
+        new = [p for p in self.trainable_variables if p not in self._slots]
+        self._slots.update(make_slots(self.optimizer, new))
+        return {p: self._slots[p] for p in self.trainable_variables}
+
+    def restore(self, metrics: Mapping[str, Any], learning_rate: float, iterations: int, epochs_done: int) -> None:
+        """Go on where a saved training stopped."""
+        self.metrics = {key: Metric.get(metric) for key, metric in metrics.items()}
+        self.optimizer.learning_rate = learning_rate
+        self.iterations, self.epochs_done = iterations, epochs_done
 
     def _compiled(self, call: str) -> None:
         if self.loss is None:
@@ -254,7 +266,7 @@ class Model:
     ) -> Job:
         """Everything that can be refused, refused before the first step."""
         share, data = validation
-        X, target, weight = self._data(x, y, weights)  # noqa: N806
+        X, target, weight = self._data(x, y, weights)
         held = None
         if data is not None:
             held = self._data(data[0], data[1], (None, data[2] if len(data) > 2 else None))
@@ -263,7 +275,7 @@ class Model:
             if cut == 0 or cut == len(X):
                 raise ValueRangeError(f"validation_split={share} leaves one side empty.", found=f"{len(X)} rows")
             held = (X[cut:], target[cut:], None if weight is None else weight[cut:])
-            X, target, weight = X[:cut], target[:cut], None if weight is None else weight[:cut]  # noqa: N806
+            X, target, weight = X[:cut], target[:cut], None if weight is None else weight[:cut]
         columns = [X, target] if weight is None else [X, target, weight]
         step, program = self._step("train", weight is not None)
         validate = None if held is None else lambda: self._evaluate(*held, batch)
@@ -274,7 +286,7 @@ class Model:
         """(X, y, weights) as arrays that fit the model and its loss."""
         if y is None:
             raise ArgumentError("y is missing.", fix="model.fit(X, y)")
-        X = self._ready(x)  # noqa: N806
+        X = self._ready(x)
         assert self.output_shape is not None
         target = door.targets(y, self.loss, self.output_shape, len(X), self.layers[-1])
         class_weight, sample_weight = weights
@@ -304,7 +316,7 @@ class Model:
         values = [logs["loss"], *(logs[key] for key in self.metrics)]
         return values if len(values) > 1 else values[0]
 
-    def _evaluate(self, X: Any, target: Any, weight: Any, batch: int) -> dict[str, float]:  # noqa: N803
+    def _evaluate(self, X: Any, target: Any, weight: Any, batch: int) -> dict[str, float]:
         step, program = self._step("evaluate", weight is not None)
         for sums in step.sums.values():
             sums.reset()
@@ -326,6 +338,19 @@ class Model:
             self._predict_program.evaluate({leaf: array[i : i + rows]}).outputs[0] for i in range(0, len(array), rows)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def predict_probabilities(self, x: Any) -> Any:
+        """Probabilities (m, k): the output, or its softmax or sigmoid where the loss is told that it holds logits."""
+        output = self.predict(x)
+        if self.loss is None or not self.loss.from_logits:
+            return output
+        return resolve_activation(self.loss.link)(output)
+
+    def predict_classes(self, x: Any) -> Any:
+        """The most probable class of each example: its name where `model.classes` is known, else its number."""
+        p = self.predict_probabilities(x)
+        labels = p.argmax(axis=1) if p.shape[1] > 1 else (p[:, 0] > 0.5).astype(np.int64)
+        return labels if self.classes is None else np.array(self.classes)[labels]
 
     def __call__(self, x: Any, training: bool = False) -> Any:
         """The output: for arrays an array, for a node a node."""

@@ -115,8 +115,12 @@ class Built:
 
     def feed(self, arrays: Sequence[np.ndarray]) -> dict[Leaf, np.ndarray]:
         """Values for the leaves."""
-        known = dict(zip(self.leaves, (np.asarray(a, x.dtype) for a, x in zip(arrays, self.leaves, strict=True)), strict=True))
+        known = dict(zip(self.leaves, self.typed(arrays), strict=True))
         return known if self.rows is None else {**known, self.anchor: np.zeros(self.rows)}
+
+    def typed(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The arrays in the dtypes of the inputs."""
+        return [np.asarray(array, leaf.dtype) for array, leaf in zip(arrays, self.leaves, strict=True)]
 
     def run(self, name: str, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs on the engine of that name."""
@@ -150,6 +154,18 @@ _ROUNDED = set(TABLE) - {"exp", "expm1", "log", "log1p", "sin", "cos", "tan", "t
 
 
 # ---------------------------------------------------------------------- derivatives
+def on_kink(known: dict[Node, Any], near: float = 0.0) -> bool:
+    """Whether a value lies where a record on the way says that it has no derivative."""
+    for node in known:
+        if node.op.kinks is not None and not node.op.variadic:
+            parsed = parse(node.op.kinks, tuple(node.op.attrs))
+            by_name = {name: known[i] for name, i in zip(node.op.inputs, node.inputs, strict=True) if i in known}
+            distance = parsed.run(TABLE, [by_name[name] for name in parsed.inputs], node.attrs)
+            if np.size(distance) and np.abs(distance).min() <= near:
+                return True
+    return False
+
+
 def projection(outputs: Sequence[Node], rows: int | None, rng: np.random.Generator) -> tuple[Node, dict[Leaf, Any]]:
     """sum(random array * output) over all outputs, as one number, and values for the random arrays."""
     total, feed = None, {}

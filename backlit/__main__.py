@@ -1,0 +1,5 @@
+"""`python -m backlit`."""
+
+from .cli import main
+
+main()

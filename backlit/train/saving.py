@@ -1,0 +1,165 @@
+"""Models into files and back. A file that cannot be used gives an error and no partial model."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core import registry
+from ..core.errors import BacklitError, FileError
+from ..core.record import serialize
+from ..core.shapes import M
+from ..io import file
+from ..layers.layer import Layer
+from .callbacks import History
+from .model import Sequential
+
+FORMAT = 1
+_FILES = ("model.json", "weights.safetensors", "optimizer.safetensors", "preprocess.json", "history.csv")
+
+
+def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
+    """Write `model` to `path`, which must end in .backlit; see `Model.save`."""
+    target = Path(path)
+    if target.suffix != ".backlit":
+        raise FileError(
+            f"a model file ends in .backlit, not {target.suffix!r}.", fix=f"use {target.with_suffix('.backlit')}"
+        )
+    if target.exists() and not overwrite:
+        raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
+    if not model.built or not isinstance(model, Sequential):
+        raise FileError("only a built Sequential model can be saved.", found=repr(model), fix="build or fit it first")
+    slots = {slot.name: slot.array for slots in model._slots.values() for slot in slots.values()}
+    entries = {
+        "model.json": file.to_json(_described(model)),
+        "weights.safetensors": file.pack({leaf.name: leaf.array for leaf in model.weights}),
+        "optimizer.safetensors": file.pack(slots),
+        "preprocess.json": file.to_json(model.about),
+        "history.csv": _history_csv(model.history),
+    }
+    file.write(target, entries)
+
+
+def _described(model: Any) -> dict[str, Any]:
+    compiled = None
+    if model.loss is not None:
+        compiled = {
+            "loss": serialize(model.loss),
+            "optimizer": serialize(model.optimizer),
+            "learning_rate": model.optimizer.learning_rate,
+            "metrics": {key: serialize(metric) for key, metric in model.metrics.items()},
+            "engine": model.engine_name,
+        }
+    return {
+        "format": FORMAT,
+        "class": "Sequential",
+        "name": model.name,
+        "dtype": model.dtype,
+        "seed": model.seed,
+        "input_shape": list(model.input_shape[1:]),
+        "layers": [{"name": layer.name, "trainable": layer.trainable, **serialize(layer)} for layer in model.layers],
+        "compiled": compiled,
+        "iterations": model.iterations,
+        "epochs_done": model.epochs_done,
+        "classes": list(model.classes) if model.classes else None,
+    }
+
+
+def load_model(path: Any) -> Sequential:
+    """The model in the file `path`, compiled as it was, its optimizer where it stopped.
+
+    Raises FileMissingError, or FileError for a file that is damaged, foreign, of a newer format, or names a layer class that
+    is not defined here.
+    """
+    source = Path(path)
+    entries = file.read(source)
+    if missing := [name for name in _FILES if name not in entries]:
+        raise FileError(f"{source} is no model file.", found=f"without {', '.join(missing)}")
+    said = file.from_json(entries["model.json"], source)
+    if not isinstance(said, dict) or not isinstance(said.get("format"), int) or said["format"] > FORMAT:
+        raise FileError(f"{source} was written by a newer version.", expected=f"format {FORMAT}", fix="upgrade backlit")
+    try:
+        model = _rebuilt(said)
+        _fill({leaf.name: leaf for leaf in model.weights}, file.unpack(entries["weights.safetensors"], source), source)
+        _restore_training(model, said, file.unpack(entries["optimizer.safetensors"], source), source)
+        model.about = file.from_json(entries["preprocess.json"], source)
+        model.history = _history_from(entries["history.csv"])
+    except FileError:
+        raise
+    except (BacklitError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise FileError(f"{source} does not describe a model.", found=str(error).split("\n")[0]) from error
+    return model
+
+
+def _rebuilt(said: Mapping[str, Any]) -> Sequential:
+    model = Sequential(name=str(said["name"]))
+    model.dtype, model.seed = said["dtype"], said["seed"]
+    for each in said["layers"]:
+        config = dict(each["config"])
+        layer = Layer.named(each["class"])(**config)
+        layer.given_name = layer.name = each["name"]
+        layer.trainable = bool(each["trainable"])
+        model.add(layer)
+    model.build((M, *said["input_shape"]))
+    model.classes = None if said["classes"] is None else tuple(map(str, said["classes"]))
+    return model
+
+
+def _restore_training(model: Sequential, said: Mapping[str, Any], slots: Mapping[str, Any], path: Path) -> None:
+    compiled = said["compiled"]
+    if compiled is None:
+        return
+    model.compile(compiled["optimizer"], compiled["loss"], engine=compiled["engine"])
+    model.restore(
+        compiled["metrics"], float(compiled["learning_rate"]), int(said["iterations"]), int(said["epochs_done"])
+    )
+    if slots:
+        _fill({slot.name: slot for each in model.slots().values() for slot in each.values()}, slots, path)
+
+
+def _fill(leaves: Mapping[str | None, Any], tensors: Mapping[str, Any], path: Path) -> None:
+    """Give every leaf its tensor; names, shapes and dtypes must be exactly those expected."""
+    if set(leaves) != set(tensors):
+        raise FileError(
+            f"{path} has other tensors than its model.", found=", ".join(sorted(map(str, set(leaves) ^ set(tensors))))
+        )
+    for name, leaf in leaves.items():
+        tensor = tensors[name]  # type: ignore[index]
+        if tensor.shape != leaf.shape or tensor.dtype != leaf.dtype or not np.isfinite(tensor).all():
+            raise FileError(
+                f"{path}: the tensor {name!r} does not fit.",
+                expected=f"finite numbers of shape {leaf.shape} {leaf.dtype}",
+                found=f"shape {tensor.shape} {tensor.dtype}",
+            )
+    for name, leaf in leaves.items():
+        leaf.array[...] = tensors[name]  # type: ignore[index]
+
+
+def _history_csv(history: History | None) -> bytes:
+    stream = io.StringIO()
+    if history is not None and history.epoch:
+        keys = sorted(history.history)
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(["epoch", *keys])
+        rows.writerows(
+            [epoch, *(repr(history.history[key][i]) for key in keys)] for i, epoch in enumerate(history.epoch)
+        )
+    return stream.getvalue().encode()
+
+
+def _history_from(content: bytes) -> History | None:
+    rows = list(csv.reader(io.StringIO(content.decode())))
+    if not rows:
+        return None
+    history = History()
+    for epoch, *values in rows[1:]:
+        history.on_epoch_end(int(epoch), dict(zip(rows[0][1:], map(float, values), strict=True)))
+    return history
+
+
+registry.register("io.save_model", save_model)
