@@ -1,6 +1,6 @@
 # One short command per wish; CI runs the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test quick messages bench clean
+.PHONY: help setup demo check test quick messages docs bench clean
 
 BIN := .venv/bin
 # Runs only on a Python that backlit can use and that can make a virtual environment.
@@ -40,6 +40,9 @@ quick: setup  ## the fast tests only
 
 messages: setup  ## write the golden file of all error messages anew
 	$(BIN)/python tools/messages.py
+
+docs: setup  ## make the picture of the README anew
+	$(BIN)/python tools/picture.py
 
 bench: setup  ## measure what `import backlit` costs
 	$(BIN)/python bench/imports.py

@@ -19,17 +19,21 @@ from .train.model import Model, Sequential
 from .versions import show_versions
 
 _ROOMS = (
-    "activations", "callbacks", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers", "random", "regularizers",
+    "activations", "callbacks", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers", "random",
+    "regularizers",
 )  # fmt: skip
 
 __all__ = [
-    "BacklitError", "Graph", "Input", "Leaf", "M", "Model", "Node", "Sequential", "check_grad", "compile", "composite", "constant",
-    "elementwise", "floatx", "grad", "input", "load_model", "name", "set_floatx", "show_versions", "structural", "variable",
+    "BacklitError", "Graph", "Input", "Leaf", "M", "Model", "Node", "Sequential", "check_grad", "compile",
+    "composite", "constant",
+    "elementwise", "floatx", "grad", "input", "load_model", "name", "set_floatx", "show_versions", "structural",
+    "variable",
 ]  # fmt: skip
 
 
 def load_model(path: Any) -> Any:
-    """The model that `model.save(path)` wrote. Raises FileMissingError, or FileError where the file cannot be trusted."""
+    """The model that `model.save(path)` wrote. Raises FileMissingError, or FileError where the file cannot be
+    trusted."""
     return importlib.import_module(".train.saving", __name__).load_model(path)
 
 

@@ -115,13 +115,13 @@ def fit(data: str, out: Path | None, as_json: bool, quiet: bool, **options: Any)
         raise click.BadParameter(f"a model file ends in .backlit, not {path.suffix!r}", param_hint="--out")
     chosen = recipe.Options(**options)
     screen = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
-    bar = _EpochBar(chosen.epochs, quiet or as_json and not sys.stderr.isatty())
+    bar = _EpochBar(chosen.epochs, quiet or (as_json and not sys.stderr.isatty()))
     seen: list[Any] = []
 
     def tell(problem: recipe.Problem, model: Any, choices: Sequence[recipe.Choice]) -> None:
         seen[:] = [problem, model]
         if not as_json:
-            _print_choices(screen, dataset, model, choices)
+            print_choices(screen, dataset, model, choices)
 
     try:
         with bar:
@@ -143,7 +143,7 @@ def fit(data: str, out: Path | None, as_json: bool, quiet: bool, **options: Any)
     if as_json:
         click.echo(json.dumps(result))
     else:
-        _print_outcome(screen, outcome, path)
+        print_outcome(screen, outcome, path)
 
 
 class _EpochBar(Callback):
@@ -210,9 +210,7 @@ def _result(outcome: recipe.Outcome, options: recipe.Options, path: Path) -> dic
     return {
         "task": problem.task,
         "data": problem.data.name,
-        "network": [
-            repr(layer.arguments.get("units", 0)) and f"{layer.name}: {type(layer).__name__}" for layer in model.layers
-        ],
+        "network": [_described(layer) for layer in model.layers],
         "parameters": sum(leaf.array.size for leaf in model.trainable_variables),
         "optimizer": repr(model.optimizer),
         "loss": repr(model.loss),
@@ -228,10 +226,16 @@ def _result(outcome: recipe.Outcome, options: recipe.Options, path: Path) -> dic
     }
 
 
+def _described(layer: Any) -> dict[str, Any]:
+    said = {key: layer.arguments[key] for key in ("units", "activation") if layer.arguments.get(key) is not None}
+    return {"name": layer.name, "type": type(layer).__name__, **said, "parameters": layer.count_params()}
+
+
 # ---------------------------------------------------------------------- what fit prints
-def _print_choices(screen: Console, dataset: Any, model: Any, choices: Sequence[recipe.Choice]) -> None:
+def print_choices(screen: Console, dataset: Any, model: Any, choices: Sequence[recipe.Choice]) -> None:
     screen.print(
-        f"[bold]{dataset.name}[/bold]: {len(dataset.X):,} examples, {dataset.X.shape[1]} columns, target {dataset.target!r}"
+        f"[bold]{dataset.name}[/bold]: {len(dataset.X):,} examples, {dataset.X.shape[1]} columns, "
+        f"target {dataset.target!r}"
     )
     for note in dataset.notes:
         screen.print(note)
@@ -242,14 +246,15 @@ def _print_choices(screen: Console, dataset: Any, model: Any, choices: Sequence[
     screen.print(f"{sum(leaf.array.size for leaf in model.trainable_variables):,} parameters are trained.\n")
 
 
-def _print_outcome(screen: Console, outcome: recipe.Outcome, path: Path) -> None:
+def print_outcome(screen: Console, outcome: recipe.Outcome, path: Path) -> None:
     problem = outcome.problem
     screen.print(
-        f"Trained {outcome.epochs} epochs in {outcome.seconds:.1f} s; the weights are those of epoch {outcome.best_epoch}.\n"
+        f"Trained {outcome.epochs} epochs in {outcome.seconds:.1f} s; the weights are those of epoch "
+        f"{outcome.best_epoch}.\n"
     )
     screen.print(_score_table(outcome))
     screen.print()
-    X, y = problem.X[problem.parts.test], problem.y[problem.parts.test]  # noqa: N806
+    X, y = problem.X[problem.parts.test], problem.y[problem.parts.test]
     if problem.task == "regression":
         _print_worst_errors(screen, outcome, X, y)
     elif problem.task != "multilabel":
@@ -285,7 +290,7 @@ def _named_baselines(outcome: recipe.Outcome) -> list[tuple[str, Any]]:
     ]
 
 
-def _print_worst(screen: Console, problem: recipe.Problem, X: Any, y: Any, p: Any) -> None:  # noqa: N803
+def _print_worst(screen: Console, problem: recipe.Problem, X: Any, y: Any, p: Any) -> None:
     worst = scores.worst_mistakes(y, p, _PICTURES)
     if not worst:
         screen.print("\nNo mistake on the test rows.")
@@ -293,7 +298,8 @@ def _print_worst(screen: Console, problem: recipe.Problem, X: Any, y: Any, p: An
     names, rows = problem.classes or (), problem.parts.test
     screen.print("\nWorst mistakes:")
     titles = [
-        f"row {rows[each['row']]}\n{names[each['true']]} taken for {names[each['predicted']]} ({each['p_predicted']:.0%})"
+        f"row {rows[each['row']]}\n{names[each['true']]} taken for {names[each['predicted']]} "
+        f"({each['p_predicted']:.0%})"
         for each in worst
     ]
     image = problem.data.image
@@ -307,7 +313,7 @@ def _print_worst(screen: Console, problem: recipe.Problem, X: Any, y: Any, p: An
     screen.print(table)
 
 
-def _print_worst_errors(screen: Console, outcome: recipe.Outcome, X: Any, y: Any) -> None:  # noqa: N803
+def _print_worst_errors(screen: Console, outcome: recipe.Outcome, X: Any, y: Any) -> None:
     screen.print("Worst errors on test rows:")
     rows = outcome.problem.parts.test
     for each in scores.worst_errors(y.reshape(-1), outcome.model.predict(X).reshape(-1), _PICTURES):
@@ -355,7 +361,8 @@ def evaluate(model_file: Path, data: str | None, as_json: bool) -> None:
 @click.argument("data", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def predict(model_file: Path, data: str | None, as_json: bool) -> None:
-    """Predict with the model in MODEL_FILE for the rows of DATA; by default for the test rows it was never trained on."""
+    """Predict with the model in MODEL_FILE for the rows of DATA; by default for the test rows it was never trained
+    on."""
     model, problem, rows, which = _opened(model_file, data)
     header, table = _predictions(model, problem, rows)
     if as_json:
@@ -368,7 +375,7 @@ def predict(model_file: Path, data: str | None, as_json: bool) -> None:
 
 
 def _predictions(model: Any, problem: recipe.Problem, rows: np.ndarray) -> tuple[list[str], list[list[Any]]]:
-    X = problem.X[rows]  # noqa: N806
+    X = problem.X[rows]
     if problem.task == "regression":
         header = [
             "row",

@@ -45,7 +45,7 @@ ALLOWED_LAZY: Table = {
     "engines.scalars": {"scipy"},
     "io.bundled": {"sklearn"},
     "io.file": {"safetensors"},
-    "train.callbacks": {"IPython", "rich"},
+    "train.callbacks": {"IPython"},
     "train.scores": {"sklearn"},
 }
 

@@ -141,7 +141,7 @@ def _sum_to(g: Node, shape: Any) -> Node:
     if extra < 0 or not axes:
         return g
     summed: Node = registry.lookup("op.sum").node(g, axis=tuple(axes), keepdims=True)
-    return registry.lookup("op.reshape").node(summed, shape=summed.shape[extra:]) if extra else summed  # type: ignore[no-any-return]
+    return registry.lookup("op.reshape").node(summed, shape=summed.shape[extra:]) if extra else summed
 
 
 def _of_shape(g: Node, shape: Any) -> Node:

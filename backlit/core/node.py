@@ -6,6 +6,7 @@ inputs, state, streams, arrays) have identity and are never merged, whatever the
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import threading
@@ -36,8 +37,8 @@ class Node:
     """One value of a graph: a record applied to other nodes.
 
     `shape` is a tuple of whole numbers and multiples of m, `dtype` a name such as "float32"; a record with several
-    outputs has tuples of them, and `node[k]` picks one. `where` holds the first lines of the user's code that made it; it
-    takes no part in identity. `==` is identity: `bl.ops.equal` compares values.
+    outputs has tuples of them, and `node[k]` picks one. `where` holds the first lines of the user's code that made it;
+    it takes no part in identity. `==` is identity: `bl.ops.equal` compares values.
     """
 
     __slots__ = ("__weakref__", "attrs", "body", "dtype", "inputs", "op", "shape", "weak", "where")
@@ -125,6 +126,100 @@ class Node:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return registry.lookup(f"op.{func.__name__}")(*args, **kwargs)
 
+    def __add__(self, other: Any) -> Node:
+        return _call("add", self, other)
+
+    def __radd__(self, other: Any) -> Node:
+        return _call("add", other, self)
+
+    def __sub__(self, other: Any) -> Node:
+        return _call("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Node:
+        return _call("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Node:
+        return _call("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Node:
+        return _call("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Node:
+        return _call("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return _call("divide", other, self)
+
+    def __pow__(self, other: Any) -> Node:
+        return _call("power", self, other)
+
+    def __rpow__(self, other: Any) -> Node:
+        return _call("power", other, self)
+
+    def __matmul__(self, other: Any) -> Node:
+        return _call("dot", self, other)
+
+    def __rmatmul__(self, other: Any) -> Node:
+        return _call("dot", other, self)
+
+    def __lt__(self, other: Any) -> Node:
+        return _call("less", self, other)
+
+    def __le__(self, other: Any) -> Node:
+        return _call("less_equal", self, other)
+
+    def __gt__(self, other: Any) -> Node:
+        return _call("greater", self, other)
+
+    def __ge__(self, other: Any) -> Node:
+        return _call("greater_equal", self, other)
+
+    def __neg__(self) -> Node:
+        return _call("negative", self)
+
+    def __abs__(self) -> Node:
+        return _call("absolute", self)
+
+    def reshape(self, *shape: Any) -> Node:
+        """The same numbers under another shape."""
+        return _call("reshape", self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Node:
+        """The axes in another order, by default reversed."""
+        return _call("transpose", self, (axes[0] if len(axes) == 1 else axes) or None)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Node:
+        """The sum over `axis` (None: all axes)."""
+        return _call("sum", self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Node:
+        """The mean over `axis` (None: all axes)."""
+        return _call("mean", self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Node:
+        """The largest over `axis` (None: all axes)."""
+        return _call("max", self, axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Node:
+        """The smallest over `axis` (None: all axes)."""
+        return _call("min", self, axis, keepdims)
+
+    def argmax(self, axis: int = -1) -> Node:
+        """The place of the largest along `axis`."""
+        return _call("argmax", self, axis)
+
+    def clip(self, low: float, high: float) -> Node:
+        """The value held between `low` and `high`."""
+        return _call("clip", self, low, high)
+
+    def dot(self, other: Any) -> Node:
+        """The product as np.dot means it."""
+        return _call("dot", self, other)
+
+    def astype(self, dtype: str) -> Node:
+        """The value in another dtype."""
+        return _call("astype", self, dtype)
+
     def __getitem__(self, key: Any) -> Node:
         return registry.lookup("op.getitem")(self, key)  # type: ignore[no-any-return]
 
@@ -140,39 +235,8 @@ class Node:
         return unflatten_one, (flatten([self]),)
 
 
-def _method(name: str, reverse: bool = False) -> Any:
-    def call(self: Node, *args: Any, **kwargs: Any) -> Any:
-        if reverse:
-            return registry.lookup(f"op.{name}")(args[0], self)
-        return registry.lookup(f"op.{name}")(self, *args, **kwargs)
-
-    call.__name__ = name
-    return call
-
-
-def _of_axes(name: str) -> Any:
-    """A method that takes its numbers one by one or as one tuple: ``x.reshape(2, 3)`` and ``x.reshape((2, 3))``."""
-
-    def call(self: Node, *args: Any, **kwargs: Any) -> Any:
-        return registry.lookup(f"op.{name}")(self, *(args if len(args) < 2 else (args,)), **kwargs)
-
-    call.__name__ = name
-    return call
-
-
-_OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power", "matmul": "dot"}
-_COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-for _python, _name in (_OPERATORS | _COMPARISONS).items():
-    setattr(Node, f"__{_python}__", _method(_name))
-    if _python in _OPERATORS:
-        setattr(Node, f"__r{_python}__", _method(_name, reverse=True))
-for _python, _name in {"neg": "negative", "abs": "absolute"}.items():
-    setattr(Node, f"__{_python}__", _method(_name))
-for _name in ("sum", "mean", "max", "min", "dot", "argmax", "clip"):
-    setattr(Node, _name, _method(_name))
-for _name in ("reshape", "transpose"):
-    setattr(Node, _name, _of_axes(_name))
-Node.astype = _method("cast")  # type: ignore[attr-defined]
+def _call(name: str, *args: Any, **kwargs: Any) -> Node:
+    return registry.lookup(f"op.{name}")(*args, **kwargs)  # type: ignore[no-any-return]
 
 
 class Leaf(Node):
@@ -194,7 +258,7 @@ class Leaf(Node):
     def assign(self, value: Any) -> Leaf:
         """Give a variable or state another value of the same shape; its dtype is kept. Returns the variable.
 
-        Raises GraphError for a constant, ShapeError for another shape, DTypeError for floats in a whole-number variable.
+        Raises GraphError for a constant, ShapeError for another shape, DTypeError for floats in a variable of integers.
         """
         if self.kind not in ("variable", "state"):
             raise GraphError(f"{self!r} cannot be assigned.", expected="a variable", fix="make it with bl.variable")
@@ -360,6 +424,12 @@ def here() -> tuple[tuple[str, int], ...]:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return ((frame.f_code.co_filename, frame.f_lineno),) if frame else ()
+
+
+def spoken(line: tuple[str, int]) -> str:
+    """An origin as people read it: ``digits.py:14  model.fit(X, y, epochs=40)``."""
+    file, number = line
+    return f"{os.path.basename(file)}:{number}  {linecache.getline(file, number).strip()}".strip()
 
 
 @contextmanager

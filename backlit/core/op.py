@@ -122,6 +122,7 @@ class Op:
     kinks: str | None = None  # a formula that is zero where the op is not differentiable
     monotone: bool = False
     random: bool = False
+    role: str = ""  # "activation": may be named as the activation of a layer
     probe: Probe | None = None
 
     @property
@@ -158,9 +159,10 @@ class Op:
         return self._applied(*self._bind(args, kwargs))
 
     def _applied(self, given: Sequence[Any], attrs: dict[str, Any]) -> Node:
-        inputs = self._join([as_node(value) for value in given])
+        inputs = [as_node(value) for value in given]
         if self.dtype != "part" and any(node.several for node in inputs):
             raise GraphError(f"{self.name} takes single values, not several at once.", fix="pick one: parts[0]")
+        inputs = self._join(inputs)
         if self.settle:
             attrs = dict(self.settle([node.shape for node in inputs], attrs))
         return intern(self, tuple(inputs), attrs)

@@ -1,6 +1,7 @@
 """Records that people name and configure: layers, losses, metrics, optimizers, initializers, regularizers.
 
-A subclass is found by its name (``"mean_squared_error"``, ``"MeanSquaredError"``, an alias) as soon as its class statement
+A subclass is found by its name (``"mean_squared_error"``, ``"MeanSquaredError"``, an alias) as soon as its class
+statement
 has run, and its constructor arguments are its configuration. Nothing else has to be registered or written down.
 """
 
@@ -55,9 +56,13 @@ class Record(metaclass=_Configured):
     aliases: ClassVar[tuple[str, ...]] = ()
     arguments: dict[str, Any]
 
+    def __init__(self) -> None:
+        """Nothing to configure, unless a subclass says so."""
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        if cls.family and not cls.__name__.startswith("_"):
+        root = "family" in cls.__dict__  # the base of a family is no member of it
+        if not root and not cls.__name__.startswith("_"):
             for name in (snake(cls.__name__), cls.__name__, *cls.__dict__.get("aliases", ())):
                 registry.replace(f"{cls.family}.{name}", cls)
 

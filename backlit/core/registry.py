@@ -1,6 +1,7 @@
 """One table of names, so that lower rooms can ask for what higher rooms define.
 
-Operators ask for the record "add", `Node.value` for "engine.reference", `Model.save` for "io.save". A name that is not yet
+Operators ask for the record "add", `Node.value` for "engine.reference", `Model.save` for "io.save". A name that is
+not yet
 in the table is looked for in the module that is known to define it.
 """
 

@@ -34,6 +34,9 @@ def latex(node: Node) -> str:
 def graph_text(graph: Graph) -> str:
     """A whole graph: inputs, one line a shared or named value with its shape, outputs, updates and the gate."""
     lines = _Lines(graph.roots, _text_of, annotate=True)
+    for leaf in (*graph.inputs, *graph.updates):
+        if leaf not in lines.made:  # nothing reads it
+            lines.add(leaf)
     out = [f"input   {lines.of(node)}  {show(node.shape)} {node.dtype}" for node in graph.inputs]
     out += [f"        {left} = {right}" for left, right in lines.rows]
     out += [f"output  {lines.of(node)}" for node in graph.outputs]
@@ -133,7 +136,7 @@ def number(value: Any) -> str:
 def _is_number(node: Node) -> bool:
     """Whether `node` prints as its value: a literal, or a single number without a name."""
     unnamed = isinstance(node, Leaf) and not node.name and node.array is not None and node.shape == ()
-    return unnamed or node.op.name == "literal"
+    return unnamed or bool(node.op.name == "literal")
 
 
 def _number_of(node: Any) -> tuple[str, int]:
@@ -188,9 +191,9 @@ def _attribute(value: Any) -> str:
 
 
 def _fill(template: str, node: Node, inputs: Sequence[tuple[str, int]], brackets: Sequence[str]) -> tuple[str, int]:
-    """`{x}` is the input, in brackets where it does not bind more tightly than the op; `{x+}` where it binds less tightly;
-    `{x:}` always bare; what names no input or attribute stands for itself. A minus sign only begins a formula. A record
-    that only passes its input on (a cast) binds as tightly as that."""
+    """`{x}` is the input, in brackets where it does not bind more tightly than the op, `{x+}` where it binds less
+    tightly, `{x:}` never; what names no input or attribute stands for itself. A minus sign only begins a formula. A
+    record that only passes its input on (a cast) binds as tightly as that."""
     places: Mapping[str, int] = {name: place for place, name in enumerate(node.op.inputs)}
 
     def put(found: re.Match[str]) -> str:

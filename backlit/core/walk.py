@@ -44,7 +44,7 @@ class Graph:
 
     def __init__(
         self,
-        inputs: Sequence[Node],
+        inputs: Sequence[Leaf],
         outputs: Sequence[Node],
         updates: Mapping[Leaf, Node] | None = None,
         gate: Node | None = None,
@@ -83,7 +83,7 @@ class Graph:
         leaves = leaves or {}
         outputs, rest = roots[: len(self.outputs)], roots[len(self.outputs) :]
         updates = dict(zip((leaves.get(leaf, leaf) for leaf in self.updates), rest, strict=False))
-        inputs = [leaves.get(node, node) for node in self.inputs]  # type: ignore[call-overload]
+        inputs = [leaves.get(leaf, leaf) for leaf in self.inputs]
         return Graph(inputs, outputs, updates, None if self.gate is None else roots[-1])
 
     def __str__(self) -> str:
@@ -102,7 +102,7 @@ class Graph:
 
 
 def _rebuilt(rows: list[Any], inputs: int, outputs: int, written: tuple[Leaf, ...], gated: bool) -> Graph:
-    nodes = unflatten(rows)
+    nodes: list[Any] = unflatten(rows)
     roots = nodes[inputs:]
     updates = dict(zip(written, roots[outputs:], strict=False))
     return Graph(nodes[:inputs], roots[:outputs], updates, roots[-1] if gated else None)
@@ -132,7 +132,7 @@ def again(node: Node, inputs: tuple[Node, ...]) -> Node:
 def rebuild(
     outputs: Sequence[Node],
     visit: Callable[[Node, tuple[Node, ...]], Node] = again,
-    start: Mapping[Node, Node] | None = None,
+    start: Mapping[Any, Node] | None = None,
 ) -> list[Node]:
     """`outputs` rebuilt bottom-up: `visit(node, new inputs)` gives the node that takes its place; `start` is fixed."""
     made: dict[Node, Node] = dict(start or {})
@@ -191,9 +191,8 @@ def cast(graph: Graph, dtype: str) -> tuple[Graph, dict[Leaf, Leaf]]:
         with inherit(node):
             return intern(node.op, inputs, attrs)
 
-    start = {leaf: _cast_leaf(leaf, dtype) for leaf in (*graph.inputs, *graph.updates)}
-    leaves.update(start)  # type: ignore[arg-type]
-    roots = rebuild(graph.roots, visit, start)
+    leaves.update({leaf: _cast_leaf(leaf, dtype) for leaf in (*graph.inputs, *graph.updates)})
+    roots = rebuild(graph.roots, visit, leaves)
     return graph.with_roots(roots, leaves), leaves
 
 

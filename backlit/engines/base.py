@@ -1,7 +1,9 @@
 """What every engine offers, where batches come from, and which engines there are.
 
-`engine.compile(graph) -> Program`. A program reads and writes the slots of the graph's own leaves; between runs anybody may
-read or assign them. One run is `count` steps: it takes its batches from the source itself and returns one row of numbers a
+`engine.compile(graph) -> Program`. A program reads and writes the slots of the graph's own leaves; between runs
+anybody may
+read or assign them. One run is `count` steps: it takes its batches from the source itself and returns one row of
+numbers a
 step. How many steps a run has never changes the arithmetic.
 """
 

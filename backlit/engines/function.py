@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import registry
 from ..core.errors import ArgumentError, NonFiniteError, NotReadyError
-from ..core.node import FLOATS, Leaf, Node
+from ..core.node import FLOATS, Leaf, Node, spoken
 from ..core.op import as_node, cast
 from ..core.walk import Graph, topological
 from .base import engine as engine_named
@@ -101,14 +101,13 @@ def nonfinite_error(graph: Graph, feed: Mapping[Leaf, Any], message: str) -> Non
     if found is None:
         return NonFiniteError(message)
     node, value, inputs = found
-    lines = ", ".join(f"{file}:{line}" for file, line in node.where[:1])
     given = ", ".join(_summary(each) for each in inputs)
     error = NonFiniteError(
         message,
         found=f"{_summary(value)} from {node.op.name}({given})",
         why=f"{node.op.name} is the first operation whose result is not finite",
         fix="lower the learning rate, scale the inputs, or clip the gradient",
-        where=lines,
+        where="".join(map(spoken, node.where[:1])),
     )
     return error
 

@@ -1,6 +1,7 @@
 """NumPy with everything decided beforehand: one plan for each number of rows, buffers by lifetime, `out=` everywhere.
 
-A plan is a list of calls with their arguments bound. Views (reshape, transpose, slice, broadcast) cost nothing when it runs:
+A plan is a list of calls with their arguments bound. Views (reshape, transpose, slice, broadcast) cost nothing when
+it runs:
 they are made once, on the buffers.
 """
 
@@ -46,7 +47,7 @@ class Plan:
         gate = () if graph.gate is None else (graph.gate,)
         self.before = self._plan(topological((*gate, *graph.outputs)))
         self.after = self._plan(topological(graph.updates.values())) + self._commits()
-        self.outputs = [self.value[node] for node in graph.outputs]
+        self.outputs = [self._before_commit(self.value[node]) for node in graph.outputs]
         self.gate = None if graph.gate is None else self.value[graph.gate]
 
     def step(self) -> bool:
@@ -59,6 +60,14 @@ class Plan:
             call()
         return True
 
+    def _before_commit(self, value: Array) -> Array:
+        """An output that is a slot to be written, or a view of one, copied before that."""
+        if not any(np.may_share_memory(value, leaf.array) for leaf in self.graph.updates):
+            return value
+        copy = np.empty_like(value)
+        self.before.append(partial(np.copyto, copy, value))
+        return copy
+
     def _plan(self, order: Sequence[Node]) -> list[Step]:
         calls: list[Step] = []
         for node in order:
@@ -70,7 +79,7 @@ class Plan:
     def _place(self, node: Node) -> list[Step]:
         """Decide where the value of `node` lives; returns the calls that compute it."""
         if isinstance(node, Leaf):
-            self.value[node] = self.inputs[node] if node in self.inputs else node.read()  # type: ignore[index]
+            self.value[node] = self.inputs[node] if node in self.inputs else node.read()
             return []
         attrs = {key: bind(value, self.rows) for key, value in node.attrs.items()}
         inputs = [self.value[i] for i in node.inputs]
@@ -85,7 +94,8 @@ class Plan:
         self.value[node] = out
         if node.op.formula is not None:
             return self._elementwise(node, inputs, out)
-        return [_KERNELS.get(node.op.name, _by_ref)(node, inputs, attrs, out)]
+        kernel: Callable[..., Step] = _KERNELS.get(node.op.name, _by_ref)
+        return [kernel(node, inputs, attrs, out)]
 
     def _view(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Step]:
         made = node.op.ref(*inputs, **attrs)
@@ -177,7 +187,7 @@ class _Pool:
         self.free: dict[int, list[Array]] = defaultdict(list)
         self.bytes = 0
 
-    def take(self, node: Node, shape: tuple[int, ...]) -> Array:
+    def take(self, node: Node, shape: tuple[int, ...]) -> Any:
         """A buffer for `node`."""
         dtype = np.dtype(node.dtype)
         size = -(-int(np.prod(shape)) * dtype.itemsize // 64) * 64
@@ -200,7 +210,8 @@ class _Pool:
                 self.free[block.nbytes].append(block)
 
 
-# ---------------------------------------------------------------------- kernels: how records other than formulas are called
+# ---------------------------------------------------------------------- kernels: how records other than formulas are
+# called
 def _by_ref(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
     given = [inputs] if node.op.variadic else inputs
     return lambda: np.copyto(out, node.op.ref(*given, **attrs), casting="unsafe")

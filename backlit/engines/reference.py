@@ -1,4 +1,5 @@
-"""The living definition: node by node with NumPy, every value kept. Slow and plain; all other engines are compared with it."""
+"""The living definition: node by node with NumPy, every value kept. Slow and plain; all other engines are compared
+with it."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def values(roots: Sequence[Node], feed: Mapping[Leaf, Any] | None = None) -> dic
     """The value of every node under `roots`, composites and their definitions included."""
     given = {leaf: np.asarray(value, dtype=leaf.dtype) for leaf, value in (feed or {}).items()}
     rows = rows_of(given)
-    known: dict[Node, Any] = dict(given)
+    known: dict[Node, Any] = dict(given.items())
     with np.errstate(all="ignore"):
         for node in topological(roots, lambda node: () if node in given else _below(node)):
             if node not in known:
@@ -49,7 +50,7 @@ def _value_of(node: Node, known: Mapping[Node, Any], rows: int | None) -> Any:
     attrs = {key: bind(value, rows) for key, value in node.attrs.items()}
     out = node.op.ref(inputs, **attrs) if node.op.variadic else node.op.ref(*inputs, **attrs)
     if node.several:
-        return tuple(_checked(part, node, *of, rows) for part, *of in zip(out, node.shape, node.dtype, strict=True))
+        return tuple(map(_checked, out, [node] * len(out), node.shape, node.dtype, [rows] * len(out)))
     return _checked(out, node, node.shape, node.dtype, rows)
 
 

@@ -1,4 +1,5 @@
-"""The scalar functions of formulas as NumPy ufuncs: the one table that the NumPy engines have for elementwise records."""
+"""The scalar functions of formulas as NumPy ufuncs: the one table that the NumPy engines have for elementwise
+records."""
 
 from __future__ import annotations
 
@@ -24,4 +25,4 @@ def _where(condition: Any, x: Any, y: Any, out: Any = None) -> Any:
     return out
 
 
-TABLE = {name: getattr(np, name, None) for name in FUNCTIONS} | {"erf": _erf, "where": _where}
+TABLE: dict[str, Any] = {name: getattr(np, name, None) for name in FUNCTIONS} | {"erf": _erf, "where": _where}

@@ -13,17 +13,18 @@ from .layer import Layer
 
 
 def resolve(identifier: Any) -> Callable[[Any], Any]:
-    """The function that `identifier` means: None and "linear" are no activation; a name; a record; your own function."""
+    """The function that `identifier` means: None and "linear" are no activation; a name; a record; your own
+    function."""
     if identifier is None:
         return nn.linear
     if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
+        return identifier
     if not isinstance(identifier, str):
         raise ArgumentError(
             f"{identifier!r} is no activation.", expected="a name such as 'relu', or a function of a node"
         )
     found = registry.find(f"op.{identifier}")
-    if isinstance(found, Op) and found.inputs == ("x",) and identifier in names():
+    if isinstance(found, Op) and found.role == "activation":
         return found
     raise UnknownNameError(
         f"there is no activation {identifier!r}.", expected=", ".join(names()), fix=did_you_mean(identifier, names())
@@ -32,7 +33,7 @@ def resolve(identifier: Any) -> Callable[[Any], Any]:
 
 def names() -> list[str]:
     """The activations that can be named."""
-    return sorted([name for name in nn.__dict__ if isinstance(nn.__dict__[name], Op)] + ["swish", "tanh", "exp"])
+    return [name[3:] for name in registry.names("op.") if getattr(registry.find(name), "role", "") == "activation"]
 
 
 class Activation(Layer):

@@ -14,7 +14,8 @@ from .layer import Layer
 class Dense(Layer):
     """Every unit sees every input: z = x·W + b, a = g(z).
 
-    x is (m, …, n), `kernel` W is (n, units), `bias` b is (units,), the output (m, …, units). Raises ShapeError for an input
+    x is (m, …, n), `kernel` W is (n, units), `bias` b is (units,), the output (m, …, units). Raises ShapeError for an
+    input
     that has no axis of features, ValueRangeError for units that are not a positive whole number.
 
     >>> import backlit as bl

@@ -10,9 +10,11 @@ from .layer import Layer
 
 
 class Dropout(Layer):
-    """While training, each number is set to 0 with probability `rate` and the others are divided by 1 - rate; otherwise x.
+    """While training, each number is set to 0 with probability `rate` and the others are divided by 1 - rate;
+    otherwise x.
 
-    Which ones depends on the model's seed, the step, the layer's position and the place in the batch: the same on every engine.
+    Which ones depends on the model's seed, the step, the layer's position and the place in the batch: the same on
+    every engine.
     Raises ValueRangeError for a rate outside [0, 1).
     """
 

@@ -39,7 +39,7 @@ class Zeros(Initializer):
 
     def sample(self, shape: Shape, seed: int, stream: int) -> Any:
         """Zeros."""
-        return np.zeros(shape)  # type: ignore[arg-type]
+        return np.zeros(shape)
 
 
 class Ones(Initializer):
@@ -47,7 +47,7 @@ class Ones(Initializer):
 
     def sample(self, shape: Shape, seed: int, stream: int) -> Any:
         """Ones."""
-        return np.ones(shape)  # type: ignore[arg-type]
+        return np.ones(shape)
 
 
 class Constant(Initializer):

@@ -1,4 +1,5 @@
-"""What a layer is: a configuration, weights that are made when its input shape is known, and `call`, which builds nodes."""
+"""What a layer is: a configuration, weights that are made when its input shape is known, and `call`, which builds
+nodes."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from ..core.node import STRONG, Leaf, Node, as_array, input_leaf
 from ..core.op import cast
 from ..core.record import Record, snake
 from ..core.seed import next_model_seed
-from ..core.shapes import M, Shape, checked, show
+from ..core.shapes import Dim, M, Shape, checked, show
 from ..ops.elementwise import mark
 from ..ops.random import bernoulli
 from .initializers import Initializer
@@ -36,7 +37,8 @@ class Pass:
         self.calls: Counter[Layer] = Counter()
 
     def read(self, leaf: Leaf) -> Node:
-        """The state as it stands in this pass: what was last written, so that a layer used twice goes on from itself."""
+        """The state as it stands in this pass: what was last written, so that a layer used twice goes on from
+        itself."""
         return self.writes.get(leaf, leaf)
 
     def write(self, leaf: Leaf, new: Node) -> None:
@@ -115,14 +117,16 @@ class Layer(Record):
     # ------------------------------------------------------------------ what every layer has
     def forget(self) -> None:
         """Go back to the state before `build`."""
-        self.built, self.input_shape, self.output_shape = False, None, None
+        self.built = False
+        self.input_shape: Shape = ()
+        self.output_shape: Shape | None = None
         self._weights: dict[str, Leaf] = {}
         self._regularizers: dict[str, Regularizer] = {}
 
     def add_weight(
         self,
         name: str,
-        shape: Sequence[int],
+        shape: Sequence[Dim],
         initializer: Any = "glorot_uniform",
         trainable: bool = True,
         regularizer: Any = None,
@@ -229,12 +233,10 @@ class Layer(Record):
     def keep_mask(self, shape: Shape, p: float) -> Node:
         """Bits that are True with probability p, of this call and this training step: the same on every engine."""
         running = current_pass()
-        if running.seed is None or running.step is None:
-            seed, step = self.seed or 0, 0
-        else:
-            seed, step = running.seed, running.step
+        inside = running.seed is not None and running.step is not None
+        seed, step = (running.seed, running.step) if inside else (self.seed or 0, 0)
         stream = _CALLS + self.position * STREAMS + running.calls[self] - 1
-        return bernoulli.node(seed, step, shape=shape, stream=stream, p=p)  # type: ignore[no-any-return]
+        return bernoulli.node(seed, step, shape=shape, stream=stream, p=p)
 
     def penalties(self) -> list[Node]:
         """What the regularizers add to the loss."""

@@ -35,7 +35,7 @@ class Normalization(Layer):
             raise NotReadyError(
                 f"layer {self.name!r} (Normalization) has no statistics.", fix="layer.adapt(X_train) before fit"
             )
-        columns = tuple(shape[1:])
+        columns: Any = tuple(shape[1:])
         mean, variance = self.given
         if mean.shape not in ((), columns):
             raise ShapeError(

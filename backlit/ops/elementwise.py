@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.node import FLOATS
-from ..core.op import Probe, case, elementwise, integers, structural, truths, uniform
+from ..core.op import Op, Probe, case, elementwise, integers, structural, truths, uniform
 from ..core.shapes import M
 
 INF = np.inf
@@ -18,7 +18,7 @@ INF = np.inf
 def hull(*values: float) -> tuple[float, float]:
     """The smallest interval that holds the values, and still does when they are rounded to float32."""
     with np.errstate(all="ignore"):
-        both = [*map(float, values), *map(float, np.float32(values))]
+        both = [*map(float, values), *(float(np.float32(value)) for value in values)]
     return min(both), max(both)
 
 
@@ -49,7 +49,7 @@ def _quotient(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, fl
 
 
 # ---------------------------------------------------------------------- arithmetic
-add = elementwise(
+add: Op = elementwise(
     "add",
     "a + b",
     vjp=lambda g, y, a, b: [g, g],
@@ -59,7 +59,7 @@ add = elementwise(
     range=_ends(np.add),
     doc="The sum of two values.",
 )
-subtract = elementwise(
+subtract: Op = elementwise(
     "subtract",
     "a - b",
     vjp=lambda g, y, a, b: [g, -g],
@@ -69,7 +69,7 @@ subtract = elementwise(
     range=_ends(np.subtract),
     doc="The difference a - b.",
 )
-multiply = elementwise(
+multiply: Op = elementwise(
     "multiply",
     "a * b",
     vjp=lambda g, y, a, b: [g * b, g * a],
@@ -79,7 +79,7 @@ multiply = elementwise(
     range=_product,
     doc="The product, element by element (the matrix product is `matmul`).",
 )
-divide = elementwise(
+divide: Op = elementwise(
     "divide",
     "a / b",
     vjp=lambda g, y, a, b: [g / b, -(g * y) / b],
@@ -92,7 +92,7 @@ divide = elementwise(
     aliases=("true_divide",),
     doc="The quotient a / b, always floating.",
 )
-negative = elementwise(
+negative: Op = elementwise(
     "negative",
     "-x",
     vjp=lambda g, y, x: [-g],
@@ -102,7 +102,7 @@ negative = elementwise(
     range=lambda x: (-x[1], -x[0]),
     doc="The value with the other sign.",
 )
-power = elementwise(
+power: Op = elementwise(
     "power",
     "a ** b",
     vjp=lambda g, y, a, b: [_power_base(g, a, b), g * y * log(a)],
@@ -126,7 +126,7 @@ def _power_base(g: Any, a: Any, b: Any) -> Any:
     return g * b * a ** (b - 1)
 
 
-square = elementwise(
+square: Op = elementwise(
     "square",
     "x * x",
     vjp=lambda g, y, x: [g * 2 * x],
@@ -136,7 +136,7 @@ square = elementwise(
     range=lambda x: hull(0.0 if x[0] <= 0 <= x[1] else min(x[0] * x[0], x[1] * x[1]), max(x[0] * x[0], x[1] * x[1])),
     doc="x times x.",
 )
-absolute = elementwise(
+absolute: Op = elementwise(
     "absolute",
     "absolute(x)",
     vjp=lambda g, y, x: [g * sign(x)],
@@ -146,10 +146,10 @@ absolute = elementwise(
     range=lambda x: (0.0 if x[0] <= 0 <= x[1] else min(map(abs, x)), max(map(abs, x))),
     doc="The value without its sign.",
 )
-sign = elementwise("sign", "sign(x)", vjp=lambda g, y, x: [None], range=(-1, 1), kinks="x", doc="-1, 0 or 1.")
+sign: Op = elementwise("sign", "sign(x)", vjp=lambda g, y, x: [None], range=(-1, 1), kinks="x", doc="-1, 0 or 1.")
 
 # ---------------------------------------------------------------------- the exp and log family
-exp = elementwise(
+exp: Op = elementwise(
     "exp",
     "exp(x)",
     vjp=lambda g, y, x: [g * y],
@@ -157,9 +157,11 @@ exp = elementwise(
     level=40,
     range=_ends(np.exp),
     monotone=True,
+    role="activation",
+    aliases=("exponential",),
     doc="e to the power x.",
 )
-expm1 = elementwise(
+expm1: Op = elementwise(
     "expm1",
     "expm1(x)",
     vjp=lambda g, y, x: [g * (y + 1)],
@@ -169,7 +171,7 @@ expm1 = elementwise(
     monotone=True,
     doc="exp(x) - 1, accurate near 0.",
 )
-log = elementwise(
+log: Op = elementwise(
     "log",
     "log(x)",
     vjp=lambda g, y, x: [g / x],
@@ -181,7 +183,7 @@ log = elementwise(
     probe=uniform(0.2, 4),
     doc="The natural logarithm.",
 )
-log1p = elementwise(
+log1p: Op = elementwise(
     "log1p",
     "log1p(x)",
     vjp=lambda g, y, x: [g / (1 + x)],
@@ -193,7 +195,7 @@ log1p = elementwise(
     probe=uniform(-0.8, 3),
     doc="log(1 + x), accurate near 0.",
 )
-sqrt = elementwise(
+sqrt: Op = elementwise(
     "sqrt",
     "sqrt(x)",
     vjp=lambda g, y, x: [g * 0.5 / y],
@@ -205,13 +207,13 @@ sqrt = elementwise(
     probe=uniform(0.2, 4),
     doc="The square root.",
 )
-sin = elementwise(
+sin: Op = elementwise(
     "sin", "sin(x)", vjp=lambda g, y, x: [g * cos(x)], tex=r"\sin {x}", level=25, range=(-1, 1), doc="The sine."
 )
-cos = elementwise(
+cos: Op = elementwise(
     "cos", "cos(x)", vjp=lambda g, y, x: [-g * sin(x)], tex=r"\cos {x}", level=25, range=(-1, 1), doc="The cosine."
 )
-tan = elementwise(
+tan: Op = elementwise(
     "tan",
     "tan(x)",
     vjp=lambda g, y, x: [g * (1 + y * y)],
@@ -220,7 +222,7 @@ tan = elementwise(
     probe=uniform(-1.2, 1.2),
     doc="The tangent.",
 )
-arctan = elementwise(
+arctan: Op = elementwise(
     "arctan",
     "arctan(x)",
     vjp=lambda g, y, x: [g / (1 + x * x)],
@@ -230,7 +232,7 @@ arctan = elementwise(
     monotone=True,
     doc="The inverse tangent, in radians.",
 )
-tanh = elementwise(
+tanh: Op = elementwise(
     "tanh",
     "tanh(x)",
     vjp=lambda g, y, x: [g * (1 - y * y)],
@@ -238,9 +240,10 @@ tanh = elementwise(
     level=25,
     range=_ends(np.tanh),
     monotone=True,
+    role="activation",
     doc="The hyperbolic tangent: squashes any number into (-1, 1), zero-centred.",
 )
-erf = elementwise(
+erf: Op = elementwise(
     "erf",
     "erf(x)",
     vjp=lambda g, y, x: [g * 1.1283791670955126 * exp(-x * x)],
@@ -251,7 +254,7 @@ erf = elementwise(
 )
 
 # ---------------------------------------------------------------------- order
-maximum = elementwise(
+maximum: Op = elementwise(
     "maximum",
     "maximum(a, b)",
     vjp=lambda g, y, a, b: _split(g, a, b, a > b),
@@ -260,7 +263,7 @@ maximum = elementwise(
     range=lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
     doc="The larger one; at equality each gets half of the derivative.",
 )
-minimum = elementwise(
+minimum: Op = elementwise(
     "minimum",
     "minimum(a, b)",
     vjp=lambda g, y, a, b: _split(g, a, b, a < b),
@@ -276,7 +279,7 @@ def _split(g: Any, a: Any, b: Any, first: Any) -> list[Any]:
     return [g * share, g * (1 - share)]
 
 
-clip = elementwise(
+clip: Op = elementwise(
     "clip",
     "minimum(maximum(x, low), high)",
     attrs={"low": 0.0, "high": 1.0},
@@ -303,23 +306,25 @@ def _compare(name: str, symbol: str, tex: str, probe: Any = None) -> Any:
     )
 
 
-less = _compare("less", "<", "<")
-less_equal = _compare("less_equal", "<=", r"\le")
-greater = _compare("greater", ">", ">")
-greater_equal = _compare("greater_equal", ">=", r"\ge")
-equal = _compare("equal", "==", "=", integers(0, 3))  # `==` on nodes is identity
-not_equal = _compare("not_equal", "!=", r"\ne", integers(0, 3))
+less: Op = _compare("less", "<", "<")
+less_equal: Op = _compare("less_equal", "<=", r"\le")
+greater: Op = _compare("greater", ">", ">")
+greater_equal: Op = _compare("greater_equal", ">=", r"\ge")
+equal: Op = _compare("equal", "==", "=", integers(0, 3))  # `==` on nodes is identity
+not_equal: Op = _compare("not_equal", "!=", r"\ne", integers(0, 3))
 
 # ---------------------------------------------------------------------- truth and choice
-logical_and = elementwise(
+logical_and: Op = elementwise(
     "logical_and", "logical_and(a, b)", probe=truths(), range=(0, 1), doc="Whether both are true."
 )
-logical_or = elementwise(
+logical_or: Op = elementwise(
     "logical_or", "logical_or(a, b)", probe=truths(), range=(0, 1), doc="Whether one of both is true."
 )
-logical_not = elementwise("logical_not", "logical_not(x)", probe=truths(), range=(0, 1), doc="Whether it is not true.")
-isfinite = elementwise("isfinite", "isfinite(x)", range=(0, 1), doc="Whether it is neither infinite nor NaN.")
-where = elementwise(
+logical_not: Op = elementwise(
+    "logical_not", "logical_not(x)", probe=truths(), range=(0, 1), doc="Whether it is not true."
+)
+isfinite: Op = elementwise("isfinite", "isfinite(x)", range=(0, 1), doc="Whether it is neither infinite nor NaN.")
+where: Op = elementwise(
     "where",
     "where(c, x, y)",
     vjp=lambda g, out, c, x, y: [None, where(c, g, 0.0), where(c, 0.0, g)],
@@ -331,7 +336,7 @@ where = elementwise(
 )
 
 # ---------------------------------------------------------------------- rounding: derivative 0 wherever there is one
-floor = elementwise(
+floor: Op = elementwise(
     "floor",
     "floor(x)",
     vjp=lambda g, y, x: [None],
@@ -341,7 +346,7 @@ floor = elementwise(
     tex=r"\lfloor {x:} \rfloor",
     doc="The largest whole number not above x.",
 )
-ceil = elementwise(
+ceil: Op = elementwise(
     "ceil",
     "ceil(x)",
     vjp=lambda g, y, x: [None],
@@ -351,7 +356,7 @@ ceil = elementwise(
     tex=r"\lceil {x:} \rceil",
     doc="The smallest whole number not below x.",
 )
-rint = elementwise(
+rint: Op = elementwise(
     "round",
     "rint(x)",
     vjp=lambda g, y, x: [None],
@@ -364,12 +369,12 @@ rint = elementwise(
 
 # ---------------------------------------------------------------------- whole numbers: what random bits are made of
 _WORDS = integers(0, 2**31, "uint32")
-bitwise_and = elementwise("bitwise_and", "bitwise_and(a, b)", probe=_WORDS, doc="The bits set in both.")
-bitwise_or = elementwise("bitwise_or", "bitwise_or(a, b)", probe=_WORDS, doc="The bits set in one of both.")
-bitwise_xor = elementwise("bitwise_xor", "bitwise_xor(a, b)", probe=_WORDS, doc="The bits that differ.")
+bitwise_and: Op = elementwise("bitwise_and", "bitwise_and(a, b)", probe=_WORDS, doc="The bits set in both.")
+bitwise_or: Op = elementwise("bitwise_or", "bitwise_or(a, b)", probe=_WORDS, doc="The bits set in one of both.")
+bitwise_xor: Op = elementwise("bitwise_xor", "bitwise_xor(a, b)", probe=_WORDS, doc="The bits that differ.")
 _SHIFTS = (_WORDS, integers(0, 31, "uint32"))
-left_shift = elementwise("left_shift", "left_shift(a, b)", probe=_SHIFTS, doc="a times 2^b, upper bits dropped.")
-right_shift = elementwise(
+left_shift: Op = elementwise("left_shift", "left_shift(a, b)", probe=_SHIFTS, doc="a times 2^b, upper bits dropped.")
+right_shift: Op = elementwise(
     "right_shift", "right_shift(a, b)", probe=_SHIFTS, doc="a divided by 2^b, lower bits dropped."
 )
 
@@ -384,7 +389,7 @@ def _cast_range(x: tuple[float, float], dtype: str) -> tuple[float, float]:
     return ends if info.min <= ends[0] and ends[1] <= info.max else (info.min, info.max)
 
 
-cast = structural(
+cast: Op = structural(
     "cast",
     ref=lambda x, *, dtype: x.astype(dtype),
     shape=lambda name, shapes, attrs: shapes[0],
@@ -399,7 +404,7 @@ cast = structural(
     ),
     doc="The value in another dtype.",
 )
-mark = structural(
+mark: Op = structural(
     "mark",
     ref=lambda x, *, name, layer="", call=0: x,
     shape=lambda name, shapes, attrs: shapes[0],
@@ -420,7 +425,7 @@ def _settle_item(shapes: Sequence[Any], attrs: Mapping[str, Any]) -> dict[str, A
     return {"place": attrs["place"] % len(shapes[0])}
 
 
-item = structural(
+item: Op = structural(
     "item",
     ref=lambda parts, *, place: parts[place],
     settle=_settle_item,

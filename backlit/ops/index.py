@@ -11,7 +11,7 @@ import numpy as np
 from ..core import registry
 from ..core.errors import ArgumentError, ShapeError, ValueRangeError
 from ..core.node import INTEGERS, Node
-from ..core.op import Probe, as_node, case, composite, integers, literal, structural, uniform
+from ..core.op import Op, Probe, as_node, case, composite, integers, literal, structural, uniform
 from ..core.shapes import M, Rows, Shape, broadcast, checked, normal_axes, show, size
 from .elementwise import cast, equal, item
 
@@ -45,7 +45,7 @@ def _reshape_ref(x: Any, *, shape: Any) -> Any:
     return np.reshape(x, shape)
 
 
-reshape = structural(
+reshape: Op = structural(
     "reshape",
     ref=_reshape_ref,
     settle=_settle_reshape,
@@ -71,7 +71,7 @@ def _settle_axes(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> dict[str,
     return {"axes": axes}
 
 
-transpose = structural(
+transpose: Op = structural(
     "transpose",
     ref=lambda x, *, axes=None: np.transpose(x, axes),
     settle=_settle_axes,
@@ -93,7 +93,7 @@ def _broadcast_shape(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any
     return shape
 
 
-broadcast_to = structural(
+broadcast_to: Op = structural(
     "broadcast_to",
     ref=lambda x, *, shape: np.broadcast_to(x, shape),
     shape=_broadcast_shape,
@@ -105,7 +105,7 @@ broadcast_to = structural(
     ),
     doc="The value repeated along axes that it lacks or has of length 1.",
 )
-expand_dims = composite(
+expand_dims: Op = composite(
     "expand_dims",
     define=lambda x, axis=-1: reshape(x, _with_axis(x.shape, axis)),
     range=_SAME_RANGE,
@@ -126,7 +126,7 @@ def _squeezed(shape: Shape, axis: Any) -> Shape:
     return tuple(dim for i, dim in enumerate(shape) if i not in axes)
 
 
-squeeze = composite(
+squeeze: Op = composite(
     "squeeze",
     define=lambda x, axis=None: reshape(x, _squeezed(x.shape, axis)),
     range=_SAME_RANGE,
@@ -141,7 +141,7 @@ def _swapped(rank: int, a: int, b: int) -> list[int]:
     return order
 
 
-swapaxes = composite(
+swapaxes: Op = composite(
     "swapaxes",
     define=lambda x, axis1=-1, axis2=-2: transpose(x, _swapped(len(x.shape), axis1, axis2)),
     range=_SAME_RANGE,
@@ -182,7 +182,7 @@ def _concatenate_vjp(g: Any, y: Any, values: Sequence[Node], axis: int) -> list[
     return parts
 
 
-concatenate = structural(
+concatenate: Op = structural(
     "concatenate",
     ref=lambda values, *, axis=0: np.concatenate(values, axis=axis),
     shape=_joined_shape,
@@ -195,7 +195,7 @@ concatenate = structural(
     ),
     doc="Values one after another along `axis`.",
 )
-stack = composite(
+stack: Op = composite(
     "stack",
     define=lambda values, axis=0: concatenate([expand_dims(value, axis) for value in values], axis),
     probe=Probe(_ANY, (case((2, 3), (2, 3)), case((M,), (M,), axis=1))),
@@ -207,11 +207,11 @@ def _split_shape(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any]) -
     axis, dim = attrs["axis"], shapes[0][attrs["axis"]]
     if isinstance(dim, Rows) or dim % attrs["sections"]:
         raise ShapeError(f"split: axis {axis} of length {dim} has no {attrs['sections']} equal parts.")
-    part = (*shapes[0][:axis], dim // attrs["sections"], *shapes[0][axis + 1 :])
-    return (part,) * attrs["sections"]
+    part: Shape = (*shapes[0][:axis], dim // attrs["sections"], *shapes[0][axis + 1 :])
+    return (part,) * int(attrs["sections"])
 
 
-split = structural(
+split: Op = structural(
     "split",
     ref=lambda x, *, sections, axis=0: tuple(np.split(x, sections, axis)),
     shape=_split_shape,
@@ -244,7 +244,7 @@ def _strided_vjp(g: Any, y: Any, x: Any, start: Any, stop: Any, step: Any) -> li
     return [dilate(g, start, high, [jump - 1 for jump in step])]
 
 
-strided = structural(
+strided: Op = structural(
     "slice",
     ref=lambda x, *, start, stop, step=None: x[tuple(map(slice, start, stop, step))],
     shape=_strided_shape,
@@ -288,7 +288,7 @@ def _dilate_vjp(g: Any, y: Any, x: Any, low: Any, high: Any, interior: Any) -> l
     return [strided(g, low, stop, [gap + 1 for gap in interior])]
 
 
-dilate = structural(
+dilate: Op = structural(
     "dilate",
     ref=_dilate_ref,
     shape=_dilated_shape,
@@ -314,14 +314,14 @@ def _pad(x: Any, pad_width: Any = ()) -> Any:
     return dilate(x, [low for low, _ in pad_width], [high for _, high in pad_width], [0] * len(x.shape))
 
 
-pad = composite(
+pad: Op = composite(
     "pad",
     define=_pad,
     range=lambda x, **_: (min(x[0], 0.0), max(x[1], 0.0)),
     probe=Probe(_ANY, (case((2, 3), pad_width=((1, 0), (0, 2))), case((M, 2), pad_width=((0, 0), (1, 1))))),
     doc="Zeros around the value: one pair (before, behind) an axis.",
 )
-flip = structural(
+flip: Op = structural(
     "flip",
     ref=lambda x, *, axis=-1: np.flip(x, axis),
     shape=lambda name, shapes, attrs: shapes[0],
@@ -336,7 +336,7 @@ flip = structural(
 def getitem(x: Node, key: Any) -> Node:
     """`x[key]` with NumPy's meaning for numbers, slices, None, … and one array of whole numbers."""
     if x.several:
-        return item.node(x, place=key)  # type: ignore[no-any-return]
+        return item.node(x, place=key)
     keys = list(key) if isinstance(key, tuple) else [key]
     filled = sum(k is not None and k is not Ellipsis for k in keys)
     if all(k is not Ellipsis for k in keys):
@@ -352,11 +352,11 @@ def getitem(x: Node, key: Any) -> Node:
         if isinstance(k, (Node, list, np.ndarray)):
             if any(other is not k and not (isinstance(other, slice) and other == slice(None)) for other in keys):
                 raise ArgumentError("one array of places at a time.", fix="use bl.ops.gather(x, ids, axis)")
-            return gather.node(x, _places(k), axis=axis)  # type: ignore[no-any-return]
+            return gather.node(x, _places(k), axis=axis)
         out, length = _cut(out, k, axis, start, stop, step)
         shape += [] if length is None else [length]
         axis += 1
-    return reshape.node(strided.node(out, start, stop, step), shape=tuple(shape))  # type: ignore[no-any-return]
+    return reshape.node(strided.node(out, start, stop, step), shape=tuple(shape))
 
 
 def _places(key: Any) -> Node:
@@ -416,7 +416,7 @@ def _gather_ref(x: Any, ids: Any, *, axis: int = 0) -> Any:
     return np.take(x, ids, axis=axis)
 
 
-gather = structural(
+gather: Op = structural(
     "gather",
     ref=_gather_ref,
     joined=(0,),
@@ -443,7 +443,7 @@ def _scatter_shape(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any])
     return (*shapes[0][: attrs["axis"]], attrs["length"], *shapes[0][attrs["axis"] + len(shapes[1]) :])
 
 
-scatter_add = structural(
+scatter_add: Op = structural(
     "scatter_add",
     ref=_scatter_ref,
     joined=(0,),
@@ -453,9 +453,9 @@ scatter_add = structural(
         (uniform(-3, 3), integers(0, 4)),
         (case((2, 5, 3), (2, 5), axis=0, length=4), case((2, 3), (3,), axis=1, length=4)),
     ),
-    doc="Zeros of length `length` along `axis`, to which the parts of g are added at the places `ids`: gather backwards.",
+    doc="Zeros of length `length` along `axis`, to which parts of g are added at the places `ids`: gather backwards.",
 )
-iota = structural(
+iota: Op = structural(
     "iota",
     ref=lambda *, shape, dtype="int64": np.arange(int(np.prod(shape, dtype=np.int64)), dtype=dtype).reshape(shape),
     shape=lambda name, shapes, attrs: checked(attrs["shape"]),
@@ -464,7 +464,7 @@ iota = structural(
     probe=Probe(_ANY, (case(shape=(4,)), case(shape=(2, 3), dtype="float32"), case(shape=(3, 1), dtype="uint32"))),
     doc="0, 1, 2, … in row-major order.",
 )
-one_hot = composite(
+one_hot: Op = composite(
     "one_hot",
     define=lambda ids, *, depth, dtype="float32": cast(equal(expand_dims(ids, -1), iota.node(shape=(depth,))), dtype),
     probe=Probe((integers(0, 4),), (case((5,), depth=4), case((M,), depth=4), case((2, 3), depth=5, dtype="float64"))),
@@ -478,24 +478,24 @@ def _filled(value: float) -> Any:
 
 
 _FULL = Probe(_ANY, (case(shape=(2, 3)), case(shape=(), dtype="float32")))
-zeros = composite("zeros", define=_filled(0.0), probe=_FULL, range=(0, 0), doc="Zeros.")
-ones = composite("ones", define=_filled(1.0), probe=_FULL, range=(1, 1), doc="Ones.")
+zeros: Op = composite("zeros", define=_filled(0.0), probe=_FULL, range=(0, 0), doc="Zeros.")
+ones: Op = composite("ones", define=_filled(1.0), probe=_FULL, range=(1, 1), doc="Ones.")
 _LIKE = Probe(_ANY, (case((2, 3)), case((M, 3))))
-zeros_like = composite(
+zeros_like: Op = composite(
     "zeros_like",
     define=lambda x: broadcast_to.node(literal(0.0, x.dtype), shape=x.shape),
     probe=_LIKE,
     range=(0, 0),
     doc="Zeros of the shape and dtype of x.",
 )
-ones_like = composite(
+ones_like: Op = composite(
     "ones_like",
     define=lambda x: broadcast_to.node(literal(1.0, x.dtype), shape=x.shape),
     probe=_LIKE,
     range=(1, 1),
     doc="Ones of the shape and dtype of x.",
 )
-call = composite(
+call: Op = composite(
     "call",
     define=lambda values, *, graph: _inlined(values, graph),
     several=True,

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.op import Probe, case, composite, structural, uniform
+from ..core.op import Op, Probe, case, composite, structural, uniform
 from ..core.shapes import M, show
 from .elementwise import multiply, sqrt, square
 from .index import expand_dims, reshape, swapaxes
 from .reduce import sum as sum_
 
 _ANY = (uniform(-2, 2),)
-matmul = structural(
+matmul: Op = structural(
     "matmul",
     ref=lambda a, b: np.matmul(a, b),
     shape="... n k, ... k p -> ... n p",
@@ -52,7 +52,7 @@ def _dot(a: Any, b: Any) -> Any:
     return reshape(out, [dim for place, dim in enumerate(out.shape) if place != len(out.shape) + axis])
 
 
-dot = composite(
+dot: Op = composite(
     "dot",
     define=_dot,
     text="{a+} @ {b}",
@@ -71,7 +71,7 @@ dot = composite(
     ),
     doc="The product of numbers, vectors and matrices, as `@` and np.dot mean it.",
 )
-norm = composite(
+norm: Op = composite(
     "norm",
     define=lambda x, axis=None, keepdims=False: sqrt(sum_(square(x), axis=axis, keepdims=keepdims)),
     range=(0, np.inf),

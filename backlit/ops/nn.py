@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..core.op import Probe, case, composite, elementwise, normal, uniform
+from ..core.op import Op, Probe, case, composite, elementwise, normal, uniform
 from ..core.shapes import M
 from .elementwise import absolute, erf, exp, greater, hull, minimum, tanh, where
 from .reduce import logsumexp, max, sum
 
 INF = np.inf
+_activation = partial(elementwise, role="activation")
+_composite_activation = partial(composite, role="activation")
 
 
 def _through(function: Any) -> Any:
@@ -23,7 +26,7 @@ def _np_sigmoid(x: float) -> float:
     return float(1 / (1 + np.exp(-np.clip(x, -700, 700))))
 
 
-sigmoid = elementwise(
+sigmoid: Op = _activation(
     "sigmoid",
     "where(x >= 0, 1, exp(-absolute(x))) / (1 + exp(-absolute(x)))",
     vjp=lambda g, y, x: [g * y * (1 - y)],
@@ -33,7 +36,7 @@ sigmoid = elementwise(
     probe=uniform(-6, 6),
     doc="1 / (1 + exp(-x)): any number into (0, 1), 0.5 at 0, flat at both ends.",
 )
-relu = elementwise(
+relu: Op = _activation(
     "relu",
     "maximum(x, 0)",
     vjp=lambda g, y, x: [where(greater(x, 0), g, 0.0)],
@@ -43,7 +46,7 @@ relu = elementwise(
     monotone=True,
     doc="max(0, x). Its derivative at 0 is taken as 0.",
 )
-relu6 = elementwise(
+relu6: Op = _activation(
     "relu6",
     "minimum(maximum(x, 0), 6)",
     vjp=lambda g, y, x: [where((x > 0) * (x < 6), g, 0.0)],
@@ -53,7 +56,7 @@ relu6 = elementwise(
     probe=uniform(-4, 9),
     doc="ReLU cut off at 6.",
 )
-leaky_relu = elementwise(
+leaky_relu: Op = _activation(
     "leaky_relu",
     "where(x > 0, x, negative_slope * x)",
     attrs={"negative_slope": 0.2},
@@ -64,7 +67,7 @@ leaky_relu = elementwise(
     range=_through(lambda x, negative_slope: x if x > 0 else negative_slope * x),
     doc="x where it is positive, else negative_slope x (Keras: 0.2; the course: 0.01).",
 )
-elu = elementwise(
+elu: Op = _activation(
     "elu",
     "where(x > 0, x, alpha * expm1(minimum(x, 0)))",
     attrs={"alpha": 1.0},
@@ -76,7 +79,7 @@ elu = elementwise(
     doc="x where it is positive, else alpha (exp(x) - 1).",
 )
 _SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805}
-selu = elementwise(
+selu: Op = _activation(
     "selu",
     "where(x > 0, {scale} * x, {scale} * {alpha} * expm1(minimum(x, 0)))".format(**_SELU),
     kinks="x",
@@ -87,7 +90,7 @@ selu = elementwise(
     monotone=True,
     doc="The scaled ELU whose outputs keep mean 0 and variance 1 (Klambauer et al. 2017).",
 )
-softplus = elementwise(
+softplus: Op = _activation(
     "softplus",
     "maximum(x, 0) + log1p(exp(-absolute(x)))",
     vjp=lambda g, y, x: [g * sigmoid(x)],
@@ -98,7 +101,7 @@ softplus = elementwise(
     probe=uniform(-6, 6),
     doc="log(1 + exp(x)): a smooth ReLU, without overflow.",
 )
-log_sigmoid = elementwise(
+log_sigmoid: Op = _activation(
     "log_sigmoid",
     "minimum(x, 0) - log1p(exp(-absolute(x)))",
     vjp=lambda g, y, x: [g * sigmoid(-x)],
@@ -109,7 +112,7 @@ log_sigmoid = elementwise(
     probe=uniform(-6, 6),
     doc="log(sigmoid(x)), without overflow: -1000 gives -1000.",
 )
-softsign = elementwise(
+softsign: Op = _activation(
     "softsign",
     "x / (1 + absolute(x))",
     vjp=lambda g, y, x: [g * (1 - absolute(y)) * (1 - absolute(y))],
@@ -117,7 +120,7 @@ softsign = elementwise(
     monotone=True,
     doc="x / (1 + |x|).",
 )
-silu = elementwise(
+silu: Op = _activation(
     "silu",
     "x * (where(x >= 0, 1, exp(-absolute(x))) / (1 + exp(-absolute(x))))",
     aliases=("swish",),
@@ -127,7 +130,7 @@ silu = elementwise(
     level=20,
     doc="x sigmoid(x), also called Swish.",
 )
-gelu = composite(
+gelu: Op = _composite_activation(
     "gelu",
     define=lambda x, approximate=False: _gelu(x, approximate),
     range=lambda x, **_: (-0.1700, float(np.maximum(x[1], 0))),
@@ -142,14 +145,14 @@ def _gelu(x: Any, approximate: bool) -> Any:
     return 0.5 * x * (1 + erf(x * 0.7071067811865476))
 
 
-mish = composite(
+mish: Op = _composite_activation(
     "mish",
     define=lambda x: x * tanh(softplus(x)),
     probe=Probe((uniform(-3, 3),), (case((2, 3)), case((M, 3)))),
     range=lambda x: (-0.30885, float(np.maximum(x[1], 0))),
     doc="x tanh(softplus(x)).",
 )
-hard_sigmoid = elementwise(
+hard_sigmoid: Op = _activation(
     "hard_sigmoid",
     "minimum(maximum(x / 6 + 0.5, 0), 1)",
     vjp=lambda g, y, x: [where((x > -3) * (x < 3), g / 6, 0.0)],
@@ -159,7 +162,7 @@ hard_sigmoid = elementwise(
     probe=uniform(-5, 5),
     doc="Straight pieces near the sigmoid: x/6 + 0.5, cut to [0, 1].",
 )
-linear = elementwise(
+linear: Op = _activation(
     "linear",
     "x",
     vjp=lambda g, y, x: [g],
@@ -178,7 +181,7 @@ def _softmax(x: Any, axis: Any = -1) -> Any:
     return e / sum(e, axis=axis, keepdims=True)
 
 
-softmax = composite(
+softmax: Op = _composite_activation(
     "softmax",
     define=_softmax,
     vjp=lambda g, y, x, axis: [y * (g - sum(g * y, axis=axis, keepdims=True))],
@@ -187,7 +190,7 @@ softmax = composite(
     tex=r"\operatorname{softmax}\left({x:}\right)",
     doc="exp(x) over its sum along `axis`: positive, sums to 1, each output depends on all inputs.",
 )
-log_softmax = composite(
+log_softmax: Op = _composite_activation(
     "log_softmax",
     define=lambda x, axis=-1: x - logsumexp(x, axis=axis, keepdims=True),
     range=(-INF, 0),

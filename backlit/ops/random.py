@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.op import Probe, as_node, case, composite, integers
+from ..core.op import Op, Probe, as_node, case, composite, integers
 from ..core.shapes import checked
 from .elementwise import add as add_
 from .elementwise import bitwise_xor, cast, cos, log1p, multiply, right_shift, sqrt
@@ -15,7 +15,8 @@ from .index import iota
 
 
 def _scramble(word: Any) -> Any:
-    """A bijection of 32-bit words in which every input bit reaches every output bit: two rounds of xor-shift and multiply,
+    """A bijection of 32-bit words in which every input bit reaches every output bit: two rounds of xor-shift and
+    multiply,
     with the constants that Wellons' search found (lowbias32)."""
     word = bitwise_xor(word, right_shift(word, 16))
     word = multiply(word, 0x7FEB352D)
@@ -34,7 +35,7 @@ def _bits(seed: Any, step: Any, *, shape: Any, stream: int = 0) -> Any:
 
 _SEEDS = (integers(0, 2**31, "uint32"),)
 _CASES = (case((), (), shape=(3,)), case((), (), shape=(2, 5), stream=3))
-bits = composite(
+bits: Op = composite(
     "bits",
     define=_bits,
     probe=Probe(_SEEDS, _CASES),
@@ -50,7 +51,7 @@ def _uniform(
     return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
 
 
-uniform = composite(
+uniform: Op = composite(
     "random_uniform",
     define=_uniform,
     probe=Probe(_SEEDS, (*_CASES, case((), (), shape=(4,), low=-1.0, high=2.0))),
@@ -69,14 +70,14 @@ def _normal(
     return radius * cos(6.283185307179586 * pair[1]) * std + mean
 
 
-normal = composite(
+normal: Op = composite(
     "random_normal",
     define=_normal,
     probe=Probe(_SEEDS, (*_CASES, case((), (), shape=(4,), mean=1.0, std=0.5))),
     random=True,
     doc="Numbers from a normal distribution (Box and Muller 1958).",
 )
-bernoulli = composite(
+bernoulli: Op = composite(
     "random_bernoulli",
     define=lambda seed, step, *, shape, stream=0, p=0.5: uniform.node(seed, step, shape=shape, stream=stream) < p,
     probe=Probe(_SEEDS, (*_CASES, case((), (), shape=(4,), p=0.9))),

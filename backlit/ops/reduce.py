@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.op import Probe, case, composite, distinct, structural, uniform
+from ..core.op import Op, Probe, case, composite, distinct, structural, uniform
 from ..core.shapes import M, Shape, normal_axes
 from .elementwise import cast, equal, exp, log, sqrt, square
 from .index import broadcast_to, reshape
@@ -57,7 +57,7 @@ def _reduction(name: str, function: Any, **known: Any) -> Any:
     )
 
 
-sum = _reduction(
+sum: Op = _reduction(
     "sum",
     np.sum,
     dtype="wide",
@@ -67,7 +67,7 @@ sum = _reduction(
     level=15,
     doc="The sum over `axis` (None: all axes).",
 )
-max = _reduction(
+max: Op = _reduction(
     "max",
     np.max,
     vjp=_extreme_vjp,
@@ -78,7 +78,7 @@ max = _reduction(
     level=25,
     doc="The largest over `axis`; the derivative is shared among equal ones.",
 )
-min = _reduction(
+min: Op = _reduction(
     "min",
     np.min,
     vjp=_extreme_vjp,
@@ -89,7 +89,7 @@ min = _reduction(
     level=25,
     doc="The smallest over `axis`; the derivative is shared among equal ones.",
 )
-all = _reduction(
+all: Op = _reduction(
     "all",
     np.all,
     dtype="bool",
@@ -97,7 +97,7 @@ all = _reduction(
     probe=Probe((uniform(-3, 3),), _CASES),
     doc="Whether none over `axis` is 0.",
 )
-any = _reduction(
+any: Op = _reduction(
     "any",
     np.any,
     dtype="bool",
@@ -113,7 +113,7 @@ def _arg_shape(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> 
 
 
 _ARG_CASES = (case((2, 3)), case((2, 3), axis=0), case((M, 4), axis=-1))
-argmax = structural(
+argmax: Op = structural(
     "argmax",
     ref=lambda x, *, axis=-1: np.argmax(x, axis=axis),
     shape=_arg_shape,
@@ -122,7 +122,7 @@ argmax = structural(
     range=(0, np.inf),
     doc="The place of the largest along `axis`, the first of equal ones.",
 )
-argmin = structural(
+argmin: Op = structural(
     "argmin",
     ref=lambda x, *, axis=-1: np.argmin(x, axis=axis),
     shape=_arg_shape,
@@ -139,7 +139,7 @@ def _count(x: Any, axis: tuple[int, ...]) -> Any:
     )
 
 
-size = structural(
+size: Op = structural(
     "size",
     ref=lambda x, *, axis=None: _count(x, axis),
     shape=lambda name, shapes, attrs: (),
@@ -150,7 +150,7 @@ size = structural(
     range=(0, np.inf),
     doc="How many numbers lie along `axis` (None: all axes), as a number; along the batch axis it is m.",
 )
-mean = composite(
+mean: Op = composite(
     "mean",
     define=lambda x, axis=None, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / size(x, axis=axis),
     probe=Probe((uniform(-3, 3),), _CASES),
@@ -165,14 +165,14 @@ def _variance(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
 
 
-var = composite(
+var: Op = composite(
     "var",
     define=_variance,
     probe=Probe((uniform(-3, 3),), _CASES),
     range=(0, np.inf),
     doc="The mean squared distance from the mean over `axis`.",
 )
-std = composite(
+std: Op = composite(
     "std",
     define=lambda x, axis=None, keepdims=False: sqrt(var(x, axis=axis, keepdims=keepdims)),
     range=(0, np.inf),
@@ -187,7 +187,7 @@ def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total + (top if keepdims else reshape(top, total.shape))
 
 
-logsumexp = composite(
+logsumexp: Op = composite(
     "logsumexp",
     define=_logsumexp,
     probe=Probe((uniform(-3, 3),), _CASES),
@@ -201,7 +201,7 @@ def _softmax_vjp(g: Any, y: Any, x: Any, axis: Any) -> Any:
     return reshape(g, kept) * exp(x - reshape(y, kept))
 
 
-prod = structural(
+prod: Op = structural(
     "prod",
     ref=lambda x, *, axis=None, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims),
     shape=_reduced,

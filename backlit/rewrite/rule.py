@@ -16,7 +16,8 @@ _MOST = 100  # rewrites of one node before a cycle of rules is suspected
 
 @dataclass(frozen=True)
 class Pattern:
-    """A record's name over patterns; a string stands for any node, the same string for the same node; a number for itself.
+    """A record's name over patterns; a string stands for any node, the same string for the same node; a number for
+    itself.
 
     `label` makes the matched node itself available to the rule.
     """
@@ -44,7 +45,8 @@ p = _Patterns()
 class Rule:
     """One rewrite. `right` and `when` get the matched nodes by name; `example` is code as a user would write it.
 
-    `fails` is an input for which the example, run as written, overflows, divides 0 by 0 or loses its digits (None: it is as
+    `fails` is an input for which the example, run as written, overflows, divides 0 by 0 or loses its digits (None: it
+    is as
     accurate, only longer).
     """
 
@@ -73,7 +75,7 @@ def match(pattern: Any, node: Node, found: dict[str, Node]) -> bool:
     while node.op.name == "mark":  # rules see through the names of values and layers
         node = node.inputs[0]
     if isinstance(pattern, (int, float)):
-        return node.op.name == "literal" and node.attrs["value"] == pattern
+        return bool(node.op.name == "literal" and node.attrs["value"] == pattern)
     if pattern.op == "any":
         found[pattern.label] = node
         return True

@@ -15,7 +15,7 @@ _SMALL = 1e-6  # a clip this near to 0 and 1 was meant to protect the logarithm
 
 
 def _protects(clipped: Node, **_: Any) -> bool:
-    return clipped.attrs["low"] <= _SMALL and clipped.attrs["high"] >= 1 - _SMALL
+    return bool(clipped.attrs["low"] <= _SMALL and clipped.attrs["high"] >= 1 - _SMALL)
 
 
 def _same_axis(sums: Node, x: Node, soft: Node | None = None, **_: Any) -> bool:

@@ -1,4 +1,5 @@
-"""Arithmetic that does nothing, removed; what derivatives and definitions leave behind. Values stay the same bits or better."""
+"""Arithmetic that does nothing, removed; what derivatives and definitions leave behind. Values stay the same bits or
+better."""
 
 from __future__ import annotations
 
@@ -22,12 +23,12 @@ def _same_shape(x: Node, node: Node, **_: Any) -> bool:
     return bool(x.shape == node.shape)
 
 
-RULES = (
+RULES: tuple[Rule, ...] = (
     _nothing("plus zero", p.add("x", 0), lambda x: x + 0, "x + 0 is x"),
     _nothing("minus zero", p.subtract("x", 0), lambda x: x - 0, "x - 0 is x"),
     _nothing("times one", p.multiply("x", 1), lambda x: x * 1, "x * 1 is x"),
     _nothing("over one", p.divide("x", 1), lambda x: x / 1, "x / 1 is x"),
-    _nothing("twice negated", p.negative(p.negative("x")), lambda x: -(-x), "the sign of the sign"),
+    _nothing("twice negated", p.negative(p.negative("x")), lambda x: e.negative(-x), "the sign of the sign"),
     _nothing("power one", p.power("x", 1), lambda x: x**1, "x ** 1 is x"),
     _nothing("linear", p.linear("x"), lambda x: nn.linear.node(x), "no activation"),
     Rule(

@@ -20,7 +20,8 @@ _REFRESH = 0.05
 
 
 class History(Callback):
-    """What `fit` returns: `history` has a list of numbers for each logged name, `epoch` the epochs (from 0), `params` the run."""
+    """What `fit` returns: `history` has a list of numbers for each logged name, `epoch` the epochs (from 0), `params`
+    the run."""
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
@@ -41,8 +42,9 @@ class History(Callback):
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(key)}</th><td>{number(values[0])}</td><td>{number(min(values))}</td>"
-            f"<td>{number(max(values))}</td><td>{number(values[-1])}</td></tr>"
+            f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
+            + "".join(f"<td>{number(value)}</td>" for value in (values[0], min(values), max(values), values[-1]))
+            + "</tr>"
             for key, values in sorted(self.history.items())
         )
         head = "".join(f"<th>{title}</th>" for title in ("", "first", "lowest", "highest", "last"))

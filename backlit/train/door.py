@@ -1,15 +1,15 @@
-"""What may enter a model: shapes, labels, numbers. A refusal is an error that is a Finding; nothing has been changed by then."""
+"""What may enter a model: shapes, labels, numbers. A refusal is an error that is a Finding; nothing has been changed
+by then."""
 
 from __future__ import annotations
 
-import linecache
 from typing import Any
 
 import numpy as np
 
 from ..core.check import Finding
 from ..core.errors import ArgumentError, BacklitError, DataError, LabelError, ShapeError
-from ..core.node import as_array, here
+from ..core.node import as_array, here, spoken
 from ..core.shapes import Shape, bind, show
 from .losses import Loss
 
@@ -18,11 +18,7 @@ _CHUNK = 1 << 16  # rows looked at together, so that checking never copies the d
 
 def where() -> str:
     """The user's own line that led here: ``digits.py:14  model.fit(X, y, epochs=40)``."""
-    lines = here()
-    if not lines:
-        return ""
-    file, number = lines[0]
-    return f"{file.rsplit('/', 1)[-1]}:{number}  {linecache.getline(file, number).strip()}".strip()
+    return "".join(map(spoken, here()[:1]))
 
 
 def refuse(error: BacklitError, check: str, rules: tuple[int, ...] = (), layer: str | None = None) -> BacklitError:
@@ -99,10 +95,10 @@ def _finite(array: Any, what: str) -> None:
 def features(data: Any, expected: Shape | None, what: str = "X") -> Any:
     """X as an array (m, …); a vector counts as one column. `expected` is the input shape of a built model."""
     array = numbers(data, what)
-    if array.ndim == 1 and (expected is None or len(expected) == 2):
+    one = expected is not None and array.shape == expected[1:] != (1,)
+    if array.ndim == 1 and not one and (expected is None or len(expected) == 2):
         array = array.reshape(-1, 1)
     if expected is not None and array.shape[1:] != bind(tuple(expected[1:]), None):
-        one = array.shape == tuple(expected[1:])
         raise refuse(
             ShapeError(
                 f"{what} does not fit this model.",
@@ -127,7 +123,8 @@ def targets(data: Any, loss: Loss, output: Shape, rows: int, layer: Any) -> Any:
             ),
             "rows",
         )
-    who = f"layer {layer.name!r} ({type(layer).__name__}, {output[-1]} units) and {type(loss).__name__} cannot use this y."
+    place = f"layer {layer.name!r} ({type(layer).__name__}, {output[-1]} units)"
+    who = f"{place} and {type(loss).__name__} cannot use this y."
     wanted = bind(output[:-1] if loss.labels else output, rows)
     column = (*wanted, 1) if loss.labels else wanted[:-1] if wanted[-1:] == (1,) else None
     if array.shape not in (wanted, column):

@@ -115,5 +115,6 @@ def _nonfinite(job: Job, source: Arrays, step: int, run: Run) -> None:
     raise nonfinite_error(
         job.step.graph,
         feed,
-        f"step {job.model.iterations + 1}: the loss is {loss:g} and the gradient norm {norm:g}; nothing of it was written.",
+        f"step {job.model.iterations + 1}: the loss is {loss:g} and the gradient norm {norm:g}; "
+        "nothing of it was written.",
     )

@@ -1,4 +1,5 @@
-"""Losses, written as Keras computes them. What overflows as written is put right by the `stable` rules, whoever wrote it.
+"""Losses, written as Keras computes them. What overflows as written is put right by the `stable` rules, whoever wrote
+it.
 
 A loss is one class: `formula(y, p)` gives one number an example. To add one, write the class; names follow from it.
 """
@@ -30,8 +31,10 @@ REDUCTIONS = ("sum_over_batch_size", "sum", None, "none")
 class Loss(Record):
     """The base of all losses. Called with arrays or lists it returns a NumPy number, with nodes a node.
 
-    `reduction`: "sum_over_batch_size" (the mean over the examples, the default), "sum", or None for one number an example.
-    y_true and y_pred have one shape (or y_true lacks a last axis of 1); nothing is broadcast. Raises ShapeError otherwise.
+    `reduction`: "sum_over_batch_size" (the mean over the examples, the default), "sum", or None for one number an
+    example.
+    y_true and y_pred have one shape (or y_true lacks a last axis of 1); nothing is broadcast. Raises ShapeError
+    otherwise.
     """
 
     family = "loss"
@@ -86,7 +89,8 @@ def reduced(each: Any, weight: Any, reduction: str | None) -> Any:
 
 
 class MeanSquaredError(Loss):
-    """mean over the outputs of (p - y)². No factor ½ (the course's graphs have one: then the gradient is half as large).
+    """mean over the outputs of (p - y)². No factor ½ (the course's graphs have one: then the gradient is half as
+    large).
 
     >>> import backlit as bl
     >>> float(bl.losses.MeanSquaredError()([[1.0], [3.0]], [[2.0], [5.0]]))

@@ -87,7 +87,8 @@ class SparseCategoricalAccuracy(Metric):
 
 
 def resolve(identifier: Any, loss: Loss) -> tuple[str, Metric]:
-    """(name in the logs, metric): "accuracy" becomes the one that fits the loss, at the threshold that fits its output."""
+    """(name in the logs, metric): "accuracy" becomes the one that fits the loss, at the threshold that fits its
+    output."""
     if identifier in ("accuracy", "acc"):
         return str(identifier), _accuracy(loss)
     metric = Metric.get(identifier)

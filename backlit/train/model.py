@@ -25,8 +25,8 @@ from ..core.seed import next_model_seed
 from ..core.shapes import M, Shape
 from ..core.walk import Graph
 from ..engines.base import Arrays, engine
-from ..layers.layer import Input, Layer, Pass, floatx, tentative
 from ..layers.activation import resolve as resolve_activation
+from ..layers.layer import Input, Layer, Pass, floatx, tentative
 from . import door
 from .callbacks import History, ProgressBar
 from .events import Listeners
@@ -69,7 +69,8 @@ class Model:
         return self.output_shape is not None
 
     def build(self, input_shape: Any) -> None:
-        """Make all weights for inputs of `input_shape` (without, or with None as, the batch axis). All layers or none."""
+        """Make all weights for inputs of `input_shape` (without, or with None as, the batch axis). All layers or
+        none."""
         shape = tuple(input_shape)
         shape = (M, *(shape[1:] if shape[:1] in ((None,), (M,)) else shape))
         seed = self.seed if self.seed is not None else next_model_seed()
@@ -237,8 +238,10 @@ class Model:
     ) -> History:
         """Train on x (m, …) and y for `epochs` passes in batches of `batch_size` (None: 32); returns the History.
 
-        `validation_split` takes the last rows, before shuffling, as Keras does; `validation_data` is (x, y). `class_weight`
-        is {label: weight}. A call that is refused changes nothing, and an unbuilt model stays unbuilt. A step that is not
+        `validation_split` takes the last rows, before shuffling, as Keras does; `validation_data` is (x, y).
+        `class_weight`
+        is {label: weight}. A call that is refused changes nothing, and an unbuilt model stays unbuilt. A step that is
+        not
         finite is not written: NonFiniteError names the first bad operation (`doctor="off"`: it is skipped and counted).
         """
         self._compiled("fit")

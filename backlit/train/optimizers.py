@@ -1,4 +1,5 @@
-"""Optimizers: what one parameter becomes, from its value, its gradient and its slots. Written in ops, part of the step's graph.
+"""Optimizers: what one parameter becomes, from its value, its gradient and its slots. Written in ops, part of the
+step's graph.
 
 To add one, write the class: `slots` and `step`; names follow from it.
 """

@@ -91,7 +91,7 @@ def prepare(data: Dataset, seed: int = 0, task: str | None = None) -> Problem:
     shares = "70 / 15 / 15 %, " + ("every class in the same shares" if parts.stratified else "at random")
     choices = (
         Choice("task", decided + (f", {len(classes)} classes" if classes and decided == "multiclass" else ""), why),
-        Choice("split", shares, parts.note or f"train, dev, test by seed {seed}; rows sorted by class cannot fool it"),
+        Choice("split", shares, f"train, dev, test; shuffled by seed {seed}, so that sorted rows cannot fool it"),
     )
     return Problem(data, decided, data.X, y, classes, parts, choices)
 
@@ -151,7 +151,7 @@ def build(problem: Problem, options: Options) -> tuple[Sequential, list[Choice]]
         Choice(
             "epochs",
             f"at most {options.epochs}",
-            f"keeps the weights of the best dev loss; stops after {PATIENCE} epochs without a better one",
+            f"keeps the best dev loss; stops {PATIENCE} epochs after it",
         )
     )
     return model, choices
@@ -164,7 +164,7 @@ def _plain(name: str) -> str:
 def _scaling(data: Dataset, X: np.ndarray) -> tuple[Layer, Choice]:
     if data.unit is not None:
         mean, variance = float(X.mean()), float(X.var())
-        why = f"all columns share one unit ({data.unit}); by the training rows"
+        why = f"one unit for all columns ({data.unit}); by the training rows"
         return Normalization(mean, variance), Choice(
             "scaling", f"one for all: (x - {mean:.4g}) / {variance**0.5:.4g}", why
         )
@@ -180,7 +180,7 @@ def _scaling(data: Dataset, X: np.ndarray) -> tuple[Layer, Choice]:
 def _hidden_choice(options: Options) -> Choice:
     which = "-".join(map(str, options.hidden)) + f" {options.activation}" if options.hidden else "none"
     why = {
-        "relu": "the default for hidden layers: quick to compute, flat on one side only",
+        "relu": "the default: quick to compute, flat on one side only",
         "linear": "careful: linear hidden layers collapse into one linear layer",
         "sigmoid": "flat at both ends; tanh or relu usually learn faster in hidden layers",
         "tanh": "zero-centred; flat at both ends",
@@ -215,13 +215,13 @@ def _regression_output(
     layers: list[Layer] = [Dense(units, "linear", kernel_regularizer=regularizer), Rescaling(std, mean)]
     which, why = (
         f"{units} linear, times {std:.4g} plus {mean:.4g}",
-        "targets of either sign; the network works in units of its own",
+        "targets of either sign, scaled by the training rows",
     )
     if y.min() >= 0:
         layers.append(Activation("relu"))
         which, why = (
             which + ", relu",
-            "targets are never negative; un-scaled first, so that the relu starts in its open half",
+            "targets are never negative; un-scaled first, so that it starts open",
         )
     told = [Choice("output", which, why), Choice("loss", "MeanSquaredError", "a quantity: the mean squared distance")]
     return layers, {"class": "MeanSquaredError", "config": {}}, ["mae"], told

@@ -34,10 +34,10 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
         raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
     if not model.built or not isinstance(model, Sequential):
         raise FileError("only a built Sequential model can be saved.", found=repr(model), fix="build or fit it first")
-    slots = {slot.name: slot.array for slots in model._slots.values() for slot in slots.values()}
+    slots = {str(slot.name): slot.array for slots in model._slots.values() for slot in slots.values()}
     entries = {
         "model.json": file.to_json(_described(model)),
-        "weights.safetensors": file.pack({leaf.name: leaf.array for leaf in model.weights}),
+        "weights.safetensors": file.pack({str(leaf.name): leaf.array for leaf in model.weights}),
         "optimizer.safetensors": file.pack(slots),
         "preprocess.json": file.to_json(model.about),
         "history.csv": _history_csv(model.history),
@@ -73,7 +73,8 @@ def _described(model: Any) -> dict[str, Any]:
 def load_model(path: Any) -> Sequential:
     """The model in the file `path`, compiled as it was, its optimizer where it stopped.
 
-    Raises FileMissingError, or FileError for a file that is damaged, foreign, of a newer format, or names a layer class that
+    Raises FileMissingError, or FileError for a file that is damaged, foreign, of a newer format, or names a layer
+    class that
     is not defined here.
     """
     source = Path(path)

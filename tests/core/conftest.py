@@ -1,0 +1,16 @@
+"""Records that a test makes live as long as the test."""
+
+from __future__ import annotations
+
+import pytest
+
+from backlit.core import registry
+
+
+@pytest.fixture
+def own_records():
+    """Forget the records made in this test when it ends, so that no battery of the suite meets them."""
+    before = set(registry.names())
+    yield
+    for name in set(registry.names()) - before:
+        del registry._table[name]

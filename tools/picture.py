@@ -1,0 +1,33 @@
+"""The README's picture: what `backlit fit digits` prints, as docs/fit.svg. `make docs` runs it."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from backlit import cli
+from backlit.io.tables import read
+from backlit.train import recipe
+
+PLACE = Path(__file__).resolve().parent.parent / "docs" / "fit.svg"
+
+
+def main() -> None:
+    """Train, print into a recording console, export."""
+    screen = Console(record=True, width=124, file=io.StringIO(), highlight=False)
+    screen.print("[green]$[/green] backlit fit digits")
+    data = read("digits")
+    outcome = recipe.run(data, recipe.Options(), tell=lambda problem, model, told: cli.print_choices(screen, data, model, told))
+    cli.print_outcome(screen, outcome, Path("digits.backlit"))
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "fit.svg"
+        screen.save_svg(str(temporary), title="backlit")
+        os.replace(temporary, PLACE)
+
+
+if __name__ == "__main__":
+    main()
