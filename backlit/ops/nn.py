@@ -198,3 +198,5 @@ log_softmax: Op = _composite_activation(
     probe=Probe((normal(3, 4),), _AXIS),
     doc="log(softmax(x)), without overflow or log(0).",
 )
+swish = silu
+__all__ = sorted(name for name, op in dict(globals()).items() if isinstance(op, Op) and op.role == "activation")

@@ -84,10 +84,9 @@ def match(pattern: Any, node: Node, found: dict[str, Node]) -> bool:
     orders = [node.inputs, node.inputs[::-1]] if pattern.op in COMMUTATIVE else [node.inputs]
     for inputs in orders:
         trial = dict(found)
-        if all(match(part, i, trial) for part, i in zip(pattern.parts, inputs, strict=True)):
+        fits = all(match(part, i, trial) for part, i in zip(pattern.parts, inputs, strict=True))
+        if fits and (not pattern.label or trial.setdefault(pattern.label, node) is node):
             found.update(trial)
-            if pattern.label:
-                found[pattern.label] = node
             return True
     return False
 
@@ -123,4 +122,9 @@ def apply(outputs: Sequence[Node], rules: Iterable[Rule]) -> list[Node]:
 
 def fired(outputs: Sequence[Node], rules: Sequence[Rule]) -> list[tuple[Rule, Node]]:
     """Which rules fit which nodes of the graph as it stands: what training rewrites, and why."""
-    return [(rule, node) for node in topological(outputs) for rule in rules if rule.apply(node) is not None]
+    return [
+        (rule, node)
+        for node in topological(outputs)
+        for rule in rules
+        if rule.left.op in (node.op.name, "any") and rule.apply(node) not in (None, node)
+    ]

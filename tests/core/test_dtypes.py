@@ -76,9 +76,6 @@ def test_two_firm_values_of_different_float_dtype_are_refused(first):
 
 
 def test_only_weak_values_follow_numpy():
-    for a, b in [(np.float32([1, 2]), np.float64([3, 4])), (np.arange(2), np.float32([3, 4])), (np.arange(2), [0.5, 1])]:
-        a32 = bl.constant(a)
-        assert (a32 * b).dtype in ("float32", "float64")
     assert (bl.constant(np.float32(1)) * np.float64([1, 2])).dtype == "float64"
     assert (bl.constant(np.float32(1)) * 0.1).dtype == "float32"
     assert (bl.constant(3) * 2).dtype == "float64"
