@@ -90,6 +90,17 @@ selu: Op = _activation(
     monotone=True,
     doc="The scaled ELU whose outputs keep mean 0 and variance 1 (Klambauer et al. 2017).",
 )
+celu: Op = _activation(
+    "celu",
+    "where(x > 0, x, alpha * expm1(minimum(x, 0) / alpha))",
+    attrs={"alpha": 1.0},
+    also=[{"alpha": 2.0}],
+    vjp=lambda g, y, x, alpha: [g * where(greater(x, 0), 1.0, exp(minimum(x, 0.0) / alpha))],
+    range=_through(lambda x, alpha: x if x > 0 else alpha * np.expm1(x / alpha)),
+    monotone=True,
+    kinks="x",
+    doc="x where it is positive, else alpha (exp(x / alpha) - 1): an ELU whose slope is continuous (Barron 2017).",
+)
 softplus: Op = _activation(
     "softplus",
     "maximum(x, 0) + log1p(exp(-absolute(x)))",
