@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..core.errors import ValueRangeError
 from ..core.record import Record
-from ..ops.elementwise import sqrt
+from ..ops.elementwise import sign, sqrt
 
 
 class Optimizer(Record):
@@ -89,3 +89,21 @@ class Adam(Optimizer):
         v = slots["v"] + (g * g - slots["v"]) * (1 - self.beta_2)
         rate = lr * sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         return p - rate * m / (sqrt(v) + self.epsilon), {"m": m, "v": v}
+
+
+class Lion(Optimizer):
+    """The sign of a momentum (Chen et al. 2023): p - lr sign(β₁m + (1-β₁)g), then m = β₂m + (1-β₂)g."""
+
+    slots = ("m",)
+
+    def __init__(
+        self, learning_rate: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, name: str | None = None
+    ):
+        super().__init__(learning_rate, name)
+        self.beta_1, self.beta_2 = beta_1, beta_2
+
+    def step(self, p: Any, g: Any, slots: Mapping[str, Any], lr: Any, t: Any) -> tuple[Any, dict[str, Any]]:
+        """The step of the docstring."""
+        m = slots["m"]
+        step = p - lr * sign(self.beta_1 * m + (1 - self.beta_1) * g)
+        return step, {"m": self.beta_2 * m + (1 - self.beta_2) * g}
