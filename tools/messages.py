@@ -28,6 +28,13 @@ def digits(loss: str = "sparse_categorical_crossentropy", units: int = 3) -> bl.
     return model
 
 
+def built() -> bl.Sequential:
+    """The same model with its weights made."""
+    model = digits()
+    model.build((3,))
+    return model
+
+
 def diverging() -> None:
     """A rate at which the loss overflows."""
     model = bl.Sequential([Dense(1, kernel_initializer="ones")])
@@ -95,7 +102,7 @@ def model_cases() -> dict[str, Callable[[], object]]:
         "text in X": lambda: digits().fit([["a", "b"]], [0], verbose=0),
         "no rows": lambda: digits().fit(X[:0], LABELS[:0], verbose=0),
         "X and y of different length": lambda: digits().fit(X, LABELS[:-1], verbose=0),
-        "one example without a batch": lambda: (model := digits(), model.build((3,)), model.predict(X[0])),
+        "one example without a batch": lambda: built().predict(X[0]),
         "a loss that leaves the numbers": diverging,
         "a layer that is not there": lambda: digits().get_layer("L3"),
         "a file that is not there": lambda: bl.load_model("nothing.backlit"),
