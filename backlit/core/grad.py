@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import registry
@@ -25,7 +25,7 @@ def grad(J: Node, wrt: Any) -> Any:
     >>> float(slope.value), float(bl.grad(slope, w).value)
     (6.0, 2.0)
     """
-    targets = [wrt] if isinstance(wrt, Node) else list(wrt)
+    targets = list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, Node) else [wrt]
     for node in (J, *targets):
         if not isinstance(node, Node):
             raise ArgumentError("grad differentiates nodes by nodes.", found=repr(node), fix="make it with bl.variable")

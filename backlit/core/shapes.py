@@ -246,11 +246,11 @@ def _parsed(word: str) -> ast.expr:
 def _evaluate(word: str, known: Mapping[str, Any]) -> Dim:
     def value(node: ast.expr) -> Any:
         match node:
-            case ast.Name(id=letter):
+            case ast.Name(id=letter) if letter in known:
                 return known[letter]
             case ast.Constant(value=number):
                 return number
-            case ast.BinOp(left=left, op=op, right=right):
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
                 return _OPERATIONS[type(op)](value(left), value(right))
         raise ArgumentError(f"the shape rule cannot contain {word!r}.")
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from ..core import registry
 from ..core.errors import MissingAttributeError, NotReadyError, ShapeError, ValueRangeError, did_you_mean
-from ..core.node import STRONG, Leaf, Node, as_array, input_leaf
+from ..core.node import FLOATS, STRONG, Leaf, Node, as_array, input_leaf
 from ..core.op import cast
 from ..core.record import Record, snake
-from ..core.seed import next_model_seed
-from ..core.shapes import Dim, M, Shape, checked, show
+from ..core.seed import next_draw, next_model_seed
+from ..core.shapes import Dim, M, Rows, Shape, checked, show
 from ..ops.elementwise import mark
 from ..ops.random import bernoulli
 from .initializers import Initializer
@@ -66,7 +66,7 @@ class Input(Record):
 
     def __init__(self, shape: Sequence[int], dtype: str | None = None, name: str | None = None):
         self.shape = checked(shape)
-        self.dtype, self.name = dtype or floatx(), name or "input"
+        self.dtype, self.name = floatx() if dtype is None else _checked_float(dtype), name or "input"
 
 
 _floatx = {"dtype": "float32"}
@@ -79,9 +79,13 @@ def floatx() -> str:
 
 def set_floatx(dtype: str) -> None:
     """Make new layers and models "float32" or "float64"."""
-    if dtype not in ("float32", "float64"):
-        raise ValueRangeError(f"floatx cannot be {dtype!r}.", expected="'float32' or 'float64'")
-    _floatx["dtype"] = dtype
+    _floatx["dtype"] = _checked_float(dtype)
+
+
+def _checked_float(dtype: str) -> str:
+    if dtype not in FLOATS:
+        raise ValueRangeError(f"layers do not compute in {dtype!r}.", expected="'float32' or 'float64'")
+    return dtype
 
 
 class Layer(Record):
@@ -100,7 +104,8 @@ class Layer(Record):
     family = "layer"
 
     def __init__(self, name: str | None = None, trainable: bool = True, dtype: str | None = None):
-        self.given_name, self.trainable, self.dtype = name, trainable, dtype or floatx()
+        self.given_name, self.trainable = name, trainable
+        self.dtype = floatx() if dtype is None else _checked_float(dtype)
         self.name = name or snake(type(self).__name__)
         self.seed: int | None = None
         self.position = 0
@@ -132,6 +137,13 @@ class Layer(Record):
         regularizer: Any = None,
     ) -> Leaf:
         """Make a weight in `build`. Its first values depend on the model's seed and the layer's position alone."""
+        if any(isinstance(dim, Rows) for dim in shape):
+            raise ShapeError(
+                "a weight has a fixed shape, whatever the number of examples.",
+                expected="whole numbers",
+                found=f"{name!r} of shape {show(tuple(shape))}",
+                fix="x.reshape(-1, 1) makes one feature of a vector",
+            )
         if self.seed is None:
             self.seed = next_model_seed()
         stream = self.position * STREAMS + len(self._weights) + 1
@@ -166,12 +178,13 @@ class Layer(Record):
     def __call__(self, x: Any, training: bool = False) -> Any:
         if not isinstance(x, Node):
             return self._on_arrays(x, training)
-        self.ensure_built(x.shape)
         running = current_pass()
         number = running.calls[self]
         running.calls[self] += 1
         try:
-            out = self.call(x, training=running.training)
+            with tentative([self]):
+                self.ensure_built(x.shape)
+                out = self.call(x, training=running.training)
         except ShapeError as error:
             raise self._misfit(error, x) from None
         self.output_shape = out.shape
@@ -233,10 +246,11 @@ class Layer(Record):
     def keep_mask(self, shape: Shape, p: float) -> Node:
         """Bits that are True with probability p, of this call and this training step: the same on every engine."""
         running = current_pass()
-        inside = running.seed is not None and running.step is not None
-        seed, step = (running.seed, running.step) if inside else (self.seed or 0, 0)
+        if running.seed is None or running.step is None:  # no training step: a draw like any other
+            seed, stream = next_draw()
+            return bernoulli.node(seed, 0, shape=shape, stream=stream, p=p)
         stream = _CALLS + self.position * STREAMS + running.calls[self] - 1
-        return bernoulli.node(seed, step, shape=shape, stream=stream, p=p)
+        return bernoulli.node(running.seed, running.step, shape=shape, stream=stream, p=p)
 
     def penalties(self) -> list[Node]:
         """What the regularizers add to the loss."""

@@ -27,6 +27,7 @@ class History(Callback):
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
         self.params = {}
+        self.skipped_steps = 0  # steps that were not finite and therefore not written, with `doctor="off"`
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Keep the epoch's numbers."""

@@ -193,16 +193,16 @@ def _labels(array: Any, who: str, output: Shape, layer: Any) -> Any:
     )
 
 
-def weights(data: Any, rows: int) -> Any:
+def weights(data: Any, rows: int, what: str = "sample_weight") -> Any:
     """Sample weights as an array (m,) of finite numbers not below 0."""
-    array = numbers(data, "sample_weight")
+    array = numbers(data, what)
     if array.shape not in ((rows,), (rows, 1)) or array.min() < 0:
         raise refuse(
             DataError(
-                "sample_weight cannot be used.",
+                f"{what} cannot be used.",
                 expected=f"{rows} numbers, none below 0",
                 found=f"shape {show(array.shape)}, from {array.min():g}",
             ),
-            "sample weight",
+            "weights",
         )
     return array.reshape(rows)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,7 @@ from ..core.node import Leaf
 from ..core.shapes import bind
 from ..engines.base import Arrays, Program, Run
 from ..engines.function import nonfinite_error
+from .door import refuse
 from .events import Listeners
 from .step import Step
 
@@ -68,27 +72,52 @@ def means(step: Step) -> dict[str, float]:
     return {key: step.sums[key].mean for key in sorted(step.sums)}
 
 
+@contextmanager
+def _whole_steps() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block, so that it never cuts a step in two; a second one does not wait."""
+    usual = signal.getsignal(signal.SIGINT)
+    if not callable(usual) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[Any] = []
+
+    def wait(number: int, frame: Any) -> None:
+        if pressed:
+            usual(number, frame)
+        pressed.append(frame)
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if pressed:
+        usual(signal.SIGINT, pressed[0])
+
+
 def _run_epoch(job: Job, epoch: int) -> None:
     rows = len(job.columns[0])
     source = Arrays(job.columns, job.batch, permutation(job.model.seed, epoch, rows) if job.shuffle else None)
     each, count, done = job.listeners.each_batch, 1, 0
-    while done < source.steps and not (each and job.model.stop_training):
+    while done < source.steps:
         count = 1 if each else min(count, source.steps - done)
         if each:
             job.listeners.tell("on_train_batch_begin", done, {})
         began = time.perf_counter()
-        run = job.program.run(source, done, count, _scalars(job, count))
+        with _whole_steps():
+            run = job.program.run(source, done, count, _scalars(job, count))
+            job.model.iterations += run.committed
         seconds = time.perf_counter() - began
-        job.model.iterations += run.committed
         done += run.committed
         if run.committed < count:
             _nonfinite(job, source, done, run)
             done += 1
-            continue
         logs = means(job.step)
         if each:
             job.listeners.tell("on_train_batch_end", done - 1, logs)
         job.listeners.steps(done, source.steps, logs)
+        if each and job.model.stop_training:
+            return
         count = max(1, min(2 * count, int(count * _RUN_SECONDS / max(seconds, 1e-6))))
 
 
@@ -104,17 +133,18 @@ def _scalars(job: Job, count: int) -> Mapping[Leaf, Any]:
 
 def _nonfinite(job: Job, source: Arrays, step: int, run: Run) -> None:
     """A step that was not committed: raise, naming the first bad node, or count it and go on."""
-    job.model.skipped_steps += 1
     if job.skip_nonfinite:
+        job.model.history.skipped_steps += 1
         return
     buffers = [np.empty(bind(leaf.shape, source.rows(step)), leaf.dtype) for leaf in job.step.columns]
     source.fill(step, buffers)
     feed: dict[Leaf, Any] = dict(zip(job.step.columns, buffers, strict=True))
     feed.update({leaf: vector[0] for leaf, vector in _scalars(job, 1).items()})
     loss, norm = run.table[-1][:2]
-    raise nonfinite_error(
+    error = nonfinite_error(
         job.step.graph,
         feed,
         f"step {job.model.iterations + 1}: the loss is {loss:g} and the gradient norm {norm:g}; "
         "nothing of it was written.",
     )
+    raise refuse(error, "finite step")

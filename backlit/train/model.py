@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,25 @@ class Model:
         none."""
         shape = tuple(input_shape)
         shape = (M, *(shape[1:] if shape[:1] in ((None,), (M,)) else shape))
-        seed = self.seed if self.seed is not None else next_model_seed()
+        if self.seed is None:
+            self.seed = next_model_seed()  # kept if the build fails, so that the next one starts from the same weights
         with tentative(self.layers):
             for position, layer in enumerate(self.layers):
-                layer.seed, layer.position = seed, position
+                layer.seed, layer.position = self.seed, position
             output = prediction(self.forward, shape, self.dtype).outputs[0].shape
-        self.seed, self.input_shape, self.output_shape = seed, shape, output
+        self.input_shape, self.output_shape = shape, output
         self._predict_program: Any = None
+
+    @contextmanager
+    def _unbuilt_if_refused(self) -> Iterator[None]:
+        """A model that is built inside is as unbuilt as before if what follows fails."""
+        before = (self.input_shape, self.output_shape)
+        with tentative(self.layers):
+            try:
+                yield
+            except BaseException:
+                self.input_shape, self.output_shape = before
+                raise
 
     def _ready(self, X: Any) -> Any:
         """X as an array that fits; builds an unbuilt model."""
@@ -161,7 +174,7 @@ class Model:
         self._forget_training()
 
     def _forget_training(self) -> None:
-        self.iterations = self.epochs_done = self.skipped_steps = 0
+        self.iterations = self.epochs_done = 0
         self._slots: dict[Leaf, dict[str, Leaf]] = {}
         self._steps: dict[Any, tuple[Step, Any]] = {}
         self._predict_program = None
@@ -238,29 +251,23 @@ class Model:
     ) -> History:
         """Train on x (m, …) and y for `epochs` passes in batches of `batch_size` (None: 32); returns the History.
 
-        `validation_split` takes the last rows, before shuffling, as Keras does; `validation_data` is (x, y).
-        `class_weight`
-        is {label: weight}. A call that is refused changes nothing, and an unbuilt model stays unbuilt. A step that is
-        not
-        finite is not written: NonFiniteError names the first bad operation (`doctor="off"`: it is skipped and counted).
+        `validation_split` takes the last rows, before shuffling, as Keras does; `validation_data` is (x, y) or (x, y,
+        sample_weight). `class_weight` is {label: weight}, for the training rows. A call that is refused changes
+        nothing, and an unbuilt model stays unbuilt. A step that is not finite is not written: NonFiniteError names the
+        first bad operation (`doctor="off"`: it is skipped and counted).
         """
         self._compiled("fit")
-        _check_fit(batch_size, epochs, validation_split, doctor)
-        before = (self.seed, self.input_shape, self.output_shape)
-        with tentative(self.layers):
-            try:
-                job = self._job(
-                    x, y, batch_size or 32, range(initial_epoch, epochs), shuffle, doctor,
-                    (validation_split, validation_data), (class_weight, sample_weight),
-                )  # fmt: skip
-            except BaseException:
-                self.seed, self.input_shape, self.output_shape = before
-                raise
+        _check_fit(validation_split, doctor)
+        each = range(_whole("initial_epoch", initial_epoch, 0, least=0), _whole("epochs", epochs, 1))
         history = History()
-        steps = -(-len(job.columns[0]) // job.batch)
-        params = {"verbose": verbose, "epochs": epochs, "steps": steps}
-        listeners = Listeners([history, ProgressBar(verbose), *(callbacks or [])], self, params)
-        job.listeners, self.history = listeners, history
+        with self._unbuilt_if_refused():
+            job = self._job(
+                x, y, _whole("batch_size", batch_size, 32), each, shuffle, doctor,
+                (validation_split, validation_data), (class_weight, sample_weight),
+            )  # fmt: skip
+            params = {"verbose": verbose, "epochs": each.stop, "steps": -(-len(job.columns[0]) // job.batch)}
+            job.listeners = Listeners([history, ProgressBar(verbose), *(callbacks or [])], self, params)
+        self.history = history
         train(job)
         return history
 
@@ -268,36 +275,39 @@ class Model:
         self, x: Any, y: Any, batch: int, epochs: range, shuffle: bool, doctor: str, validation: Any, weights: Any
     ) -> Job:
         """Everything that can be refused, refused before the first step."""
-        share, data = validation
-        X, target, weight = self._data(x, y, weights)
+        (share, data), (class_weight, sample_weight) = validation, weights
+        X, target, weight = self._data(x, y, sample_weight)
         held = None
         if data is not None:
-            held = self._data(data[0], data[1], (None, data[2] if len(data) > 2 else None))
+            if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+                raise ArgumentError("validation_data cannot be read.", expected="(x, y) or (x, y, sample_weight)")
+            held = self._data(*data)
         elif share:
             cut = int(len(X) * (1 - share))
             if cut == 0 or cut == len(X):
                 raise ValueRangeError(f"validation_split={share} leaves one side empty.", found=f"{len(X)} rows")
             held = (X[cut:], target[cut:], None if weight is None else weight[cut:])
             X, target, weight = X[:cut], target[:cut], None if weight is None else weight[:cut]
+        if class_weight is not None:  # of the training rows only, as in Keras
+            each = _by_class(class_weight, target)
+            weight = each if weight is None else weight * each
         columns = [X, target] if weight is None else [X, target, weight]
         step, program = self._step("train", weight is not None)
-        validate = None if held is None else lambda: self._evaluate(*held, batch)
+        validate = None
+        if held is not None:
+            self._step("evaluate", held[2] is not None)  # what it refuses, it refuses now
+            validate = lambda: self._evaluate(*held, batch)  # noqa: E731
         empty = Listeners([], self, {})
         return Job(self, step, program, columns, batch, epochs, shuffle, empty, validate, doctor == "off")
 
-    def _data(self, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+    def _data(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """(X, y, weights) as arrays that fit the model and its loss."""
         if y is None:
             raise ArgumentError("y is missing.", fix="model.fit(X, y)")
         X = self._ready(x)
         assert self.output_shape is not None
         target = door.targets(y, self.loss, self.output_shape, len(X), self.layers[-1])
-        class_weight, sample_weight = weights
-        weight = None if sample_weight is None else door.weights(sample_weight, len(X))
-        if class_weight is not None:
-            each = _by_class(class_weight, target)
-            weight = each if weight is None else weight * each
-        return X, target, weight
+        return X, target, None if sample_weight is None else door.weights(sample_weight, len(X))
 
     # ------------------------------------------------------------------ evaluate and predict
     def evaluate(
@@ -311,9 +321,10 @@ class Model:
     ) -> Any:
         """The loss, or [loss, *metrics] where there are metrics, over x and y; with `return_dict` by name."""
         self._compiled("evaluate")
-        with tentative(self.layers):
-            data = self._data(x, y, (None, sample_weight))
-        logs = self._evaluate(*data, batch_size or 32)
+        batch = _whole("batch_size", batch_size, 32)
+        with self._unbuilt_if_refused():
+            data = self._data(x, y, sample_weight)
+        logs = self._evaluate(*data, batch)
         if return_dict:
             return logs
         values = [logs["loss"], *(logs[key] for key in self.metrics)]
@@ -329,13 +340,12 @@ class Model:
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
         """The raw output (m, …) for x: probabilities where the last activation makes them, else logits or values."""
-        with tentative(self.layers):
-            array = self._ready(x)
+        rows = _whole("batch_size", batch_size, _PREDICT_ROWS)
+        array = self._ready(x)
         if self._predict_program is None:
             assert self.input_shape is not None
             self._predict_graph = prediction(self.forward, self.input_shape, self.dtype)
             self._predict_program = engine(self.engine_name).compile(self._predict_graph)
-        rows = batch_size or _PREDICT_ROWS
         leaf = self._predict_graph.inputs[0]
         parts = [
             self._predict_program.evaluate({leaf: array[i : i + rows]}).outputs[0] for i in range(0, len(array), rows)
@@ -399,7 +409,7 @@ class Sequential(Model):
 
     def __init__(self, layers: Sequence[Any] | None = None, name: str = "sequential"):
         super().__init__(name=name)
-        self._taken: Counter[str] = Counter()
+        self._given_input: Input | None = None
         for layer in layers or []:
             self.add(layer)
 
@@ -418,24 +428,24 @@ class Sequential(Model):
             )
         if layer in self.layers:
             raise ArgumentError(f"layer {layer.name!r} is already in this model.", fix="make a second layer")
-        self._name(layer)
-        self.layers.append(layer)
+        before = (self.layers, self.input_shape, self.output_shape, layer.name)
+        layer.name, self.layers = self._name_for(layer), [*self.layers, layer]
         self.input_shape = self.output_shape = None
+        try:
+            if self._given_input is not None:
+                self.build(self._given_input.shape)
+        except BaseException:
+            self.layers, self.input_shape, self.output_shape, layer.name = before
+            raise
         self._forget_training()
-        with suppress(AttributeError):
-            self.build(self._given_input.shape)
 
-    def _name(self, layer: Layer) -> None:
+    def _name_for(self, layer: Layer) -> str:
         """Automatic names count up: dense, dense_1; two layers of one given name are refused."""
         used = {each.name for each in self.layers}
         base = layer.given_name or layer.name
         if layer.given_name in used:
             raise ValueRangeError(f"two layers are called {base!r}.", fix="give each its own name")
-        number = self._taken[base]
-        while layer.given_name is None and (f"{base}_{number}" if number else base) in used:
-            number += 1
-        layer.name = f"{base}_{number}" if number else base
-        self._taken[base] = number + 1
+        return next(name for name in (base, *(f"{base}_{k}" for k in count(1))) if name not in used)
 
     def forward(self, x: Node) -> Node:
         """Every layer on the output of the one before."""
@@ -448,10 +458,16 @@ class Sequential(Model):
         return x
 
 
-def _check_fit(batch_size: Any, epochs: Any, split: float, doctor: str) -> None:
-    for what, value in (("batch_size", batch_size), ("epochs", epochs)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueRangeError(f"{what} must be a whole number from 1.", found=repr(value))
+def _whole(what: str, value: Any, default: int, least: int = 1) -> int:
+    """A number of rows or epochs; None is the default."""
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueRangeError(f"{what} must be a whole number from {least}.", found=repr(value))
+    return int(value)
+
+
+def _check_fit(split: float, doctor: str) -> None:
     if not 0 <= split < 1:
         raise ValueRangeError(
             "validation_split is a share of the rows.", expected="0 <= validation_split < 1", found=str(split)
@@ -461,10 +477,12 @@ def _check_fit(batch_size: Any, epochs: Any, split: float, doctor: str) -> None:
 
 
 def _by_class(class_weight: Any, target: Any) -> Any:
+    if not isinstance(class_weight, Mapping):
+        raise ArgumentError("class_weight cannot be read.", expected="{label: weight}", found=repr(class_weight)[:60])
     labels = (
         target.reshape(len(target), -1)[:, 0] if target.ndim == 1 or target.shape[1] == 1 else target.argmax(axis=1)
     )
     missing = sorted(set(np.unique(labels).tolist()) - set(class_weight))
     if missing:
         raise ValueRangeError("class_weight does not name every class of y.", found=f"missing: {missing}")
-    return np.array([class_weight[label] for label in labels.tolist()], dtype=np.float64)
+    return door.weights([class_weight[label] for label in labels.tolist()], len(labels), "class_weight")

@@ -15,7 +15,7 @@ from ..core.shapes import M, Shape
 from ..core.walk import Graph
 from ..layers.layer import Pass
 from ..ops.elementwise import isfinite, logical_and, sqrt, square
-from ..ops.reduce import size
+from ..ops.reduce import mean, size
 from ..ops.reduce import sum as sum_
 from ..rewrite import stable
 from ..rewrite.rule import apply
@@ -39,7 +39,7 @@ class Sums:
     @property
     def mean(self) -> float:
         """The mean of what was summed."""
-        return float(self.total.array / max(self.count.array, 1e-300))
+        return float(self.total.array / self.count.array) if self.count.array > 0 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def _measured(task: Task, columns: Sequence[Leaf], p: Node) -> tuple[Node, dict[
     loss = name(total, "loss")
     added = {"loss": (cast(loss, "float64") * cast(rows, "float64"), cast(rows, "float64"))}
     for key, metric in task.metrics.items():
-        each = metric.per_example(y, p)
-        count = cast(rows, "float64") if weight is None else cast(sum_(weight), "float64")
-        added[key] = (cast(sum_(each if weight is None else each * weight), "float64"), count)
+        each = metric.per_example(y, p)  # not weighted, as in Keras: the weights are the loss's
+        each = mean(each, axis=tuple(range(1, each.ndim))) if each.ndim > 1 else each
+        added[key] = (cast(sum_(each), "float64"), cast(rows, "float64"))
     return loss, added
 
 

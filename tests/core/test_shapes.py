@@ -18,7 +18,8 @@ counts = st.integers(1, 12)
 
 # ---------------------------------------------------------------------- arithmetic with m
 def test_multiples_of_m():
-    assert (2 * M, M * 3, M + M, 3 * M - M, M + 0, 0 + M, M - 0) == (Rows(2), Rows(3), 2 * M, 2 * M, M, M, M)
+    sums = [2 * M, M * 3, M + M, 3 * M - M, M + 0, 0 + M, M - 0]
+    assert [each.count for each in sums] == [2, 3, 2, 2, 1, 1, 1]
     assert (6 * M // 3, 6 * M // (2 * M), M - M) == (2 * M, 3, 0)
     assert sum([M, M]) == 2 * M
     assert (repr(M), repr(2 * M), show((M, 3)), show((M,)), show(())) == ("m", "2m", "(m, 3)", "(m,)", "()")
@@ -211,8 +212,9 @@ def test_the_rule_is_the_error_message(shapes, found):
 
 
 def test_a_rule_cannot_contain_anything_else():
-    with pytest.raises((ArgumentError, KeyError)):
-        Rule("n -> n**2")("square", [(3,)], {})
+    for text in ("n -> n**2", "n -> k", "n -> n.imag", "n -> -n"):
+        with pytest.raises(ArgumentError, match="the shape rule cannot contain"):
+            Rule(text)("this", [(3,)], {})
 
 
 # ---------------------------------------------------------------------- ops along m
@@ -269,7 +271,7 @@ def test_shapes_along_m(x):
         (lambda x: x[0], "cannot pick examples"),
         (lambda x: x[1:], "cannot pick examples"),
         (lambda x: x[::2], "cannot pick examples"),
-        (lambda x: x[..., 0] [-1], "cannot pick examples"),
+        (lambda x: x[..., 0][-1], "cannot pick examples"),
         (lambda x: bl.ops.pad(x, ((1, 0), (0, 0))), "would add examples along the batch axis"),
         (lambda x: bl.ops.split(x, sections=2), "no 2 equal parts"),
         (lambda x: x.reshape((-1, 3)), "depend on how many examples"),
