@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import ArgumentError
 from .grad import grad, variables
 from .node import Leaf, Node
 from .walk import Graph, cast
@@ -23,7 +24,7 @@ class Row:
     count: int
     analytic: float
     difference: float
-    error: float  # the largest |analytic - difference| over the largest of both, at least 1e-8
+    error: float  # the largest |analytic - difference| that rounding of J does not explain, over the largest of both
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ def check_grad(
     True
     """
     wanted = variables(J) if wrt is None else [wrt] if isinstance(wrt, Node) else list(wrt)
+    for leaf in wanted:
+        if not isinstance(leaf, Leaf) or leaf.array is None:
+            raise ArgumentError("check_grad nudges variables.", found=repr(leaf), fix="pass variables under J, or none")
     exact, became = cast(Graph([], [J]), "float64")
     cost = exact.outputs[0]
     copies = [became.get(leaf, leaf) for leaf in wanted]
@@ -79,14 +83,16 @@ def check_grad(
 
 
 def _row(cost: Node, leaf: Leaf, slope: Node, eps: float, place: int) -> Row:
+    rounding = 4 * np.finfo("float64").eps * abs(cost.value) / eps
     analytic = np.asarray(slope.value).reshape(-1)
     flat = leaf.array.reshape(-1)
     tried = np.unique(np.linspace(0, flat.size - 1, min(flat.size, _MOST)).astype(int))
     measured = np.array([_difference(cost, flat, index, eps * max(1.0, abs(flat[index]))) for index in tried])
     analytic = analytic[tried]
     scale = max(np.abs(analytic).max(), np.abs(measured).max(), 1e-8)
-    worst = int(np.abs(analytic - measured).argmax())
-    error = float(np.abs(analytic - measured)[worst] / scale)
+    apart = np.abs(analytic - measured)
+    worst = int(apart.argmax())
+    error = float(np.maximum(apart[worst] - rounding, 0) / scale)
     return Row(leaf.name or f"variable {place}", flat.size, float(analytic[worst]), float(measured[worst]), error)
 
 

@@ -274,9 +274,9 @@ class Leaf(Node):
         return self
 
     def fitting(self, value: Any) -> np.ndarray[Any, Any]:
-        """`value` as an array that can be cast to this leaf's dtype; fractions never become whole numbers silently."""
+        """`value` as an array that this leaf's dtype can hold: no fractions among whole numbers, none out of range."""
         array = as_array(value)
-        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+        if not _holds(self.dtype, array):
             raise DTypeError(
                 f"{self.name or 'the ' + self.kind} holds {self.dtype}.",
                 expected=f"values that {self.dtype} can hold",
@@ -329,6 +329,12 @@ def _floating(value: Any, dtype: str | None) -> np.ndarray[Any, Any]:
     if dtype is None and not hasattr(value, "dtype") and array.dtype.kind == "i":
         dtype = "float64"
     return np.array(array, dtype=checked_dtype(dtype) if dtype else None, order="C")
+
+
+def _holds(dtype: str, array: np.ndarray[Any, Any]) -> bool:
+    if array.dtype.kind in "iu" and dtype in INTEGERS and array.size:
+        return bool(np.iinfo(dtype).min <= array.min() and array.max() <= np.iinfo(dtype).max)
+    return np.can_cast(array.dtype, dtype, "same_kind")
 
 
 def checked_dtype(dtype: Any) -> str:

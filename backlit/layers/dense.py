@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from ..core.errors import ShapeError, ValueRangeError
@@ -38,9 +39,9 @@ class Dense(Layer):
         dtype: str | None = None,
     ):
         super().__init__(name=name, trainable=trainable, dtype=dtype)
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+        if isinstance(units, bool) or not isinstance(units, Integral) or units < 1:
             raise ValueRangeError("Dense needs a number of units.", expected="a whole number from 1", found=repr(units))
-        self.units, self.use_bias = units, use_bias
+        self.units, self.use_bias = int(units), use_bias
         self.activation = resolve(activation)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer

@@ -356,7 +356,9 @@ def getitem(x: Node, key: Any) -> Node:
         out, length = _cut(out, k, axis, start, stop, step)
         shape += [] if length is None else [length]
         axis += 1
-    return reshape.node(strided.node(out, start, stop, step), shape=tuple(shape))
+    if any(start) or stop != list(x.shape) or any(jump != 1 for jump in step):
+        out = strided.node(out, start, stop, step)
+    return out if out.shape == tuple(shape) else reshape.node(out, shape=tuple(shape))
 
 
 def _places(key: Any) -> Node:

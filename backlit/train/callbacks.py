@@ -11,12 +11,13 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ..core.errors import UnknownNameError, did_you_mean
+from ..core.errors import UnknownNameError, ValueRangeError, did_you_mean
 from .events import Callback, Logs, Progress
 
 __all__ = ["Callback", "EarlyStopping", "History", "Progress", "ProgressBar"]
 _CELLS = 20
 _REFRESH = 0.05
+_MODES = ("auto", "min", "max")
 
 
 class History(Callback):
@@ -165,6 +166,10 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ):
         self.monitor, self.min_delta, self.patience, self.verbose = monitor, abs(min_delta), patience, verbose
+        if mode not in _MODES:
+            raise ValueRangeError(
+                f"there is no mode {mode!r}.", expected=", ".join(_MODES), fix=did_you_mean(mode, _MODES)
+            )
         grows = any(word in monitor for word in ("acc", "auc", "precision", "recall", "r2", "f1"))
         self.sign = -1.0 if mode == "max" or (mode == "auto" and grows) else 1.0
         self.baseline, self.restore, self.start = baseline, restore_best_weights, start_from_epoch

@@ -54,6 +54,13 @@ class Loss(Record):
 
     def per_example(self, y: Any, p: Any) -> Any:
         """Nodes for one number an example; y is brought to the shape that the formula expects, never broadcast."""
+        if not p.shape:
+            raise ShapeError(
+                f"{type(self).__name__} needs an axis of outputs.",
+                expected="an output of shape (m, k)",
+                found="a single number",
+                fix="loss([y], [p])",
+            )
         wanted = p.shape[:-1] if self.labels else p.shape
         if y.shape != wanted:
             column = (*wanted, 1) if self.labels else wanted[:-1] if wanted[-1:] == (1,) else None
@@ -182,7 +189,9 @@ class SparseCategoricalCrossentropy(_Categorical):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if not isinstance(y_true, Node) and not isinstance(y_pred, Node):
-            y_true = check_labels(as_array(y_true), np.shape(y_pred)[-1], type(self).__name__)
+            y_pred = as_array(y_pred)
+            if y_pred.ndim:
+                y_true = check_labels(as_array(y_true), y_pred.shape[-1], type(self).__name__)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def formula(self, y: Any, p: Any) -> Any:
@@ -192,7 +201,8 @@ class SparseCategoricalCrossentropy(_Categorical):
 
 def check_labels(y: Any, classes: int, what: str) -> Any:
     """Labels as whole numbers 0 … classes-1; ValueRangeError where one is not."""
-    whole = y.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # NaN becomes some number, and is then not equal to it
+        whole = y.astype(np.int64)
     if y.size and ((whole != y).any() or whole.min() < 0 or whole.max() >= classes):
         raise ValueRangeError(
             f"{what} cannot use these labels.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count
 from numbers import Integral
 from typing import Any
 
@@ -445,7 +445,7 @@ class Sequential(Model):
         base = layer.given_name or layer.name
         if layer.given_name in used:
             raise ValueRangeError(f"two layers are called {base!r}.", fix="give each its own name")
-        return next(name for name in (base, *(f"{base}_{k}" for k in count(1))) if name not in used)
+        return next(name for name in chain([base], (f"{base}_{k}" for k in count(1))) if name not in used)
 
     def forward(self, x: Node) -> Node:
         """Every layer on the output of the one before."""

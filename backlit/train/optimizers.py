@@ -7,6 +7,7 @@ To add one, write the class: `slots` and `step`; names follow from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, ClassVar
 
 from ..core.errors import ValueRangeError
@@ -24,9 +25,18 @@ class Optimizer(Record):
     slots: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, learning_rate: float = 0.001, name: str | None = None):
-        if not learning_rate > 0:
-            raise ValueRangeError("the learning rate must be above 0.", found=f"learning_rate={learning_rate}")
-        self.learning_rate, self.name = float(learning_rate), name
+        self.learning_rate, self.name = learning_rate, name
+
+    @property
+    def learning_rate(self) -> float:
+        """How far a step goes."""
+        return self._rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        if not isinstance(value, Real) or not 0 < value < float("inf"):
+            raise ValueRangeError("the learning rate must be a number above 0.", found=f"learning_rate={value!r}")
+        self._rate = float(value)
 
     def used_slots(self) -> tuple[str, ...]:
         """The slots that this configuration needs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,19 @@ import numpy as np
 
 from ..core import registry
 from ..core.errors import BacklitError, FileError
-from ..core.record import serialize
+from ..core.node import Leaf
+from ..core.record import Record, serialize
 from ..core.shapes import M
 from ..io import file
-from ..layers.layer import Layer
+from ..layers.layer import Input, Layer
 from .callbacks import History
 from .model import Sequential
+from .step import make_slots
 
 FORMAT = 1
+_UNREADABLE = (
+    BacklitError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, csv.Error,
+)  # fmt: skip
 _FILES = ("model.json", "weights.safetensors", "optimizer.safetensors", "preprocess.json", "history.csv")
 
 
@@ -34,15 +39,49 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
         raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
     if not model.built or not isinstance(model, Sequential):
         raise FileError("only a built Sequential model can be saved.", found=repr(model), fix="build or fit it first")
-    slots = {str(slot.name): slot.array for slots in model._slots.values() for slot in slots.values()}
+    _check_readable(model.layers)
     entries = {
         "model.json": file.to_json(_described(model)),
-        "weights.safetensors": file.pack({str(leaf.name): leaf.array for leaf in model.weights}),
-        "optimizer.safetensors": file.pack(slots),
+        "weights.safetensors": file.pack({key: leaf.array for key, leaf in _weights(model).items()}),
+        "optimizer.safetensors": file.pack({key: slot.array for key, slot in _slots(model).items()}),
         "preprocess.json": file.to_json(model.about),
         "history.csv": _history_csv(model.history),
     }
     file.write(target, entries)
+
+
+def _weights(model: Any) -> dict[str, Leaf]:
+    """All weights by the names that they have in the file: layer/weight."""
+    return {f"{layer.name}/{key}": leaf for layer in model.layers for key, leaf in layer.named_weights().items()}
+
+
+def _slots(model: Any) -> dict[str, Leaf]:
+    """The optimizer's slots, also those of layers that are frozen by now: layer/weight/slot."""
+    return {
+        f"{key}/{name}": slot
+        for key, leaf in _weights(model).items()
+        for name, slot in model._slots.get(leaf, {}).items()
+    }
+
+
+def _check_readable(layers: Sequence[Layer]) -> None:
+    """Refuse a layer that its configuration would not bring back, such as one with a function of the user's own."""
+    for layer in layers:
+        try:
+            copy = type(layer).from_config(layer.get_config())
+            lost = [key for key, value in vars(layer).items() if _is_function(value) and vars(copy)[key] is not value]
+        except BacklitError:
+            lost = ["configuration"]
+        if lost:
+            raise FileError(
+                f"layer {layer.name!r} ({type(layer).__name__}) cannot be saved: the file could not bring it back.",
+                found=f"its {lost[0]} is known by no name",
+                fix="use a name such as 'relu', or write the function as a layer class of its own",
+            )
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, (Record, type))
 
 
 def _described(model: Any) -> dict[str, Any]:
@@ -86,27 +125,28 @@ def load_model(path: Any) -> Sequential:
         raise FileError(f"{source} was written by a newer version.", expected=f"format {FORMAT}", fix="upgrade backlit")
     try:
         model = _rebuilt(said)
-        _fill({leaf.name: leaf for leaf in model.weights}, file.unpack(entries["weights.safetensors"], source), source)
+        _fill(_weights(model), file.unpack(entries["weights.safetensors"], source), source)
         _restore_training(model, said, file.unpack(entries["optimizer.safetensors"], source), source)
-        model.about = file.from_json(entries["preprocess.json"], source)
+        model.about = dict(file.from_json(entries["preprocess.json"], source))
         model.history = _history_from(entries["history.csv"])
     except FileError:
         raise
-    except (BacklitError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+    except _UNREADABLE as error:
         raise FileError(f"{source} does not describe a model.", found=str(error).split("\n")[0]) from error
     return model
 
 
 def _rebuilt(said: Mapping[str, Any]) -> Sequential:
     model = Sequential(name=str(said["name"]))
-    model.dtype, model.seed = said["dtype"], said["seed"]
+    given = Input(said["input_shape"], said["dtype"])
+    model.dtype, model.seed = given.dtype, int(said["seed"])
     for each in said["layers"]:
         config = dict(each["config"])
         layer = Layer.named(each["class"])(**config)
         layer.given_name = layer.name = each["name"]
         layer.trainable = bool(each["trainable"])
         model.add(layer)
-    model.build((M, *said["input_shape"]))
+    model.build((M, *given.shape))
     model.classes = None if said["classes"] is None else tuple(map(str, said["classes"]))
     return model
 
@@ -119,18 +159,19 @@ def _restore_training(model: Sequential, said: Mapping[str, Any], slots: Mapping
     model.restore(
         compiled["metrics"], float(compiled["learning_rate"]), int(said["iterations"]), int(said["epochs_done"])
     )
-    if slots:
-        _fill({slot.name: slot for each in model.slots().values() for slot in each.values()}, slots, path)
+    kept = [leaf for key, leaf in _weights(model).items() if any(name.startswith(f"{key}/") for name in slots)]
+    model._slots.update(make_slots(model.optimizer, kept))
+    _fill(_slots(model), slots, path)
 
 
-def _fill(leaves: Mapping[str | None, Any], tensors: Mapping[str, Any], path: Path) -> None:
+def _fill(leaves: Mapping[str, Any], tensors: Mapping[str, Any], path: Path) -> None:
     """Give every leaf its tensor; names, shapes and dtypes must be exactly those expected."""
     if set(leaves) != set(tensors):
         raise FileError(
             f"{path} has other tensors than its model.", found=", ".join(sorted(map(str, set(leaves) ^ set(tensors))))
         )
     for name, leaf in leaves.items():
-        tensor = tensors[name]  # type: ignore[index]
+        tensor = tensors[name]
         if tensor.shape != leaf.shape or tensor.dtype != leaf.dtype or not np.isfinite(tensor).all():
             raise FileError(
                 f"{path}: the tensor {name!r} does not fit.",
@@ -138,7 +179,7 @@ def _fill(leaves: Mapping[str | None, Any], tensors: Mapping[str, Any], path: Pa
                 found=f"shape {tensor.shape} {tensor.dtype}",
             )
     for name, leaf in leaves.items():
-        leaf.array[...] = tensors[name]  # type: ignore[index]
+        leaf.array[...] = tensors[name]
 
 
 def _history_csv(history: History | None) -> bytes:

@@ -103,20 +103,22 @@ def said(instance: Instance, formula: str, arrays: Sequence[np.ndarray]) -> Any:
     return parsed.run(TABLE, [by_name[name] for name in parsed.inputs], attrs)
 
 
+ANCHOR = input_leaf((M,), "anchor")  # tells the engines m where no input of a record does
+
+
 @dataclass(frozen=True)
 class Built:
-    """Input leaves, the node on them and its outputs; `anchor` tells the engines m where no input does."""
+    """Input leaves, the node on them and its outputs."""
 
     leaves: list[Leaf]
     node: Node
     outputs: list[Node]
     rows: int | None
-    anchor: Leaf = input_leaf((M,), "anchor")
 
     def feed(self, arrays: Sequence[np.ndarray]) -> dict[Leaf, np.ndarray]:
         """Values for the leaves."""
         known = dict(zip(self.leaves, self.typed(arrays), strict=True))
-        return known if self.rows is None else {**known, self.anchor: np.zeros(self.rows)}
+        return known if self.rows is None else {**known, ANCHOR: np.zeros(self.rows)}
 
     def typed(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The arrays in the dtypes of the inputs."""

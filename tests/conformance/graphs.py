@@ -1,7 +1,7 @@
 """Random graphs drawn from the records: shared parts, views, several outputs, leaves with and without the batch axis.
 
-A record is applied as its probe says: any value drawn so far is brought to the shape and the interval of one of the probe's
-inputs. So a new record takes part without a line here.
+A record is applied as its probe says: any value drawn so far is brought to the shape and the interval of one of the
+probe's inputs. So a new record takes part without a line here.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ SEEDS = st.integers(0, 2**16 - 1)  # of a wider range hypothesis mostly draws sm
 
 @st.composite
 def graphs(draw: Any, most: int = 20) -> Drawn:
-    """Up to `most` records applied to random values; with what brings these to shape some 30 nodes, sometimes twice that.
+    """Up to `most` records applied to random values; with what brings these to shape some 30 nodes.
 
     Each record has its own random numbers, so that a failing graph shrinks to the records that matter.
     """
@@ -85,7 +85,7 @@ def _leaf(shape: Shape, place: int, rng: np.random.Generator) -> Leaf:
 
 
 class _Pencil:
-    """Applies records to what is in the pool. It knows the values for three examples, so that it can keep them bounded."""
+    """Applies records to what is in the pool. It knows the values for three examples, so that it can bound them."""
 
     def __init__(self, drawn: Drawn):
         self.drawn = drawn
@@ -162,8 +162,10 @@ def fitted(node: Node, shape: Shape) -> Node:
         return node
     if not have:
         flat = tuple(1 if isinstance(dim, Rows) else dim for dim in shape)
-        return ops.broadcast_to(_resized(node, flat), shape) if _widens(node.shape, shape) is None else (
-            ops.broadcast_to(node, shape)
+        return (
+            ops.broadcast_to(_resized(node, flat), shape)
+            if _widens(node.shape, shape) is None
+            else (ops.broadcast_to(node, shape))
         )
     first = ops.transpose(node, [have[0], *(axis for axis in range(node.ndim) if axis != have[0])])
     rest = tuple(dim for dim in shape if not isinstance(dim, Rows))

@@ -19,7 +19,7 @@ from tests.conformance.cases import ENGINES, largest, on_kink, ops
 from tests.conformance.graphs import Drawn, fitted, graphs, near
 
 every_engine = pytest.mark.parametrize("name", ENGINES)
-patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+patient = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TOLERANCE = 1e-9  # of the largest value on the way
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import pickle
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from backlit.core.node import FLOATS, Node, constant
-from backlit.core.op import Op, literal
-from backlit.core.shapes import bind
+from backlit.core import registry
+from backlit.core.node import FLOATS, Node, constant, variable
+from backlit.core.op import Case, Op, Probe, case, composite, elementwise, literal, structural, uniform
+from backlit.core.shapes import M, bind
 from backlit.core.walk import Graph, topological
 from tests.conformance.cases import (
     ENGINES,
@@ -150,6 +153,42 @@ def _assert_slopes(what: Any, cost: Node, slopes: list[Node], leaves: list[Any],
         assert error <= tolerance * max(1.0, float(np.abs(measured).max(initial=0))), (
             f"{what}: {known[slope]} is not {measured}"
         )
+
+
+@pytest.mark.parametrize("op", [op for op in probed() if op.kinks and op.kind == "elementwise"], ids=lambda op: op.name)
+def test_derivative_at_a_kink_lies_between_those_on_both_sides(op: Op) -> None:
+    for attrs in {id(each.attrs): each.attrs for each in op.probe.cases}.values():
+        numbers = Instance(op, Case(((),) * len(op.inputs), attrs), None)
+        built, drawn = numbers.build(), numbers.draw()
+        cost = ops.cast(built.outputs[0], "float64")
+        for place in numbers.floats:
+            slope = gradients(cost, [built.leaves[place]])[0]
+            for root in _kinks(numbers, place, drawn):
+                here, left, right = (
+                    run("reference", [cost, slope], built.feed(_with(drawn, place, root + step))).outputs
+                    for step in (0, -1e-6, 1e-6)
+                )
+                if abs(right[0] - left[0]) > 1e-3:
+                    continue  # a jump has no derivative
+                sides = sorted([(here[0] - left[0]) / 1e-6, (right[0] - here[0]) / 1e-6])
+                assert sides[0] - 1e-3 <= here[1] <= sides[1] + 1e-3, f"{numbers} at {root}: {here[1]}, {sides}"
+
+
+def _with(arrays: list[np.ndarray], place: int, value: Any) -> list[Any]:
+    return [*arrays[:place], value, *arrays[place + 1 :]]
+
+
+def _kinks(instance: Instance, place: int, drawn: list[np.ndarray]) -> Iterator[float]:
+    """Where the record has a kink in one of its inputs, by bisection."""
+    sampler = instance.op.probe.sampler(place)
+    for left, right in itertools.pairwise(np.linspace(sampler.low, sampler.high, 1000)):
+        signs = [np.sign(said(instance, "kinks", _with(drawn, place, end))) for end in (left, right)]
+        if signs[0] * signs[1] < 0:
+            for _ in range(60):
+                middle = (left + right) / 2
+                before = np.sign(said(instance, "kinks", _with(drawn, place, middle))) == signs[0]
+                left, right = (middle, right) if before else (left, middle)
+            yield right
 
 
 @every_record
@@ -315,7 +354,9 @@ def test_built_twice_is_one_node(op: Op) -> None:
 
 
 @every_record
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))], ids=["deep", "pickle"]
+)
 def test_copies_have_the_same_value(op: Op, copied: Any) -> None:
     for instance in instances(op):
         built, arrays = instance.build(), instance.draw()
@@ -325,3 +366,59 @@ def test_copies_have_the_same_value(op: Op, copied: Any) -> None:
         value = run("reference", graph.outputs, dict(zip(graph.inputs, feed.values(), strict=True))).outputs
         for got, truth in zip(value, built.run("reference", arrays), strict=True):
             assert got.dtype == truth.dtype and np.array_equal(got, truth), instance
+
+
+# ---------------------------------------------------------------------- the same for records that users write
+@pytest.fixture
+def own() -> Iterator[list[Op]]:
+    """One record of each kind, and one with several outputs of several shapes, as a user would write them."""
+    samples = Probe((uniform(-2, 2),), (case((2, 3)), case((M, 3))))
+    made = [
+        elementwise(
+            "own_bump",
+            "exp(-x * x / width)",
+            attrs={"width": 2.0},
+            range=(0, 1),
+            doc="A bump.",
+            vjp=lambda g, y, x, width: [g * y * x * (-2 / width)],
+        ),
+        composite("own_swish", define=lambda x, beta=1.5: x * ops.sigmoid(beta * x), probe=samples, doc="Swish."),
+        structural(
+            "own_parts",
+            ref=lambda x: (x[..., :1] * 2, x[..., 1:] ** 2),
+            several=True,
+            probe=samples,
+            shape=lambda name, shapes, attrs: ((*shapes[0][:-1], 1), (*shapes[0][:-1], shapes[0][-1] - 1)),
+            vjp=lambda g, y, x: [ops.concatenate([g[0] * 2, g[1] * 2 * x[..., 1:]], -1)],
+            doc="Two parts.",
+        ),
+    ]
+    yield made
+    for op in made:
+        del registry._table[f"op.{op.name}"]
+
+
+def test_records_of_a_user_pass_the_same_tests(own: list[Op]) -> None:
+    for op in own:
+        for dtype in FLOATS:
+            test_value_has_the_shape_and_dtype_it_declares(op, dtype)
+            test_values_lie_in_the_range(op, dtype)
+        for engine in ENGINES:
+            test_engine_equals_reference_in_float64(op, engine)
+            test_engine_in_float32_is_near_reference_in_float64(op, engine)
+        for test in (
+            test_first_and_second_derivative_are_the_differences,
+            test_float32_stays_float32_through_the_derivative,
+            test_call_on_arrays_gives_arrays,
+            test_formulas_print,
+            test_built_twice_is_one_node,
+        ):
+            test(op)
+        test_copies_have_the_same_value(op, copy.deepcopy)
+
+
+def test_one_of_several_outputs_alone_has_its_derivative(own: list[Op]) -> None:
+    x = variable([[1.0, 2.0, 3.0]])
+    first, second = ops.item(own[2](x), place=0), ops.item(own[2](x), place=1)
+    assert gradients(ops.sum(first), [x])[0].value.tolist() == [[2.0, 0.0, 0.0]]
+    assert gradients(ops.sum(second), [x])[0].value.tolist() == [[0.0, 4.0, 6.0]]

@@ -209,6 +209,15 @@ def test_another_shape(f, x, ids, expected, found):
     assert (caught.value.fields["expected"], caught.value.fields["found"]) == (expected, found)
 
 
+def test_whole_numbers_of_any_width_that_fit(compiled):
+    i = bl.input((), "i", "uint8")
+    f = compiled(i, inputs=[i])
+    assert f(255) == f(np.int32(255)) == 255 and f(True) == 1
+    for wrong in (256, -1, 0.5, np.float32(2)):
+        with pytest.raises(DTypeError, match="i holds uint8"):
+            f(wrong)
+
+
 def test_another_kind_of_values(f):
     with pytest.raises(DTypeError, match="ids holds int64"):
         f(np.ones((2, 2)), [0.5, 1.5])
