@@ -255,6 +255,10 @@ class Leaf(Node):
         """The leaf's name, or None."""
         return self._name
 
+    def rename(self, name: str) -> None:
+        """Give the leaf another name; names take no part in identity."""
+        self._name = name
+
     def assign(self, value: Any) -> Leaf:
         """Give a variable or state another value of the same shape; its dtype is kept. Returns the variable.
 

@@ -204,11 +204,12 @@ class Op:
         shapes = [i.shape for i in node.inputs]
         if self.define is not None:
             body = self.define(*([node.inputs] if self.variadic else node.inputs), **node.attrs)
-            node.body = tuple(map(as_node, body)) if self.several else as_node(body)
-            one = node.body[0] if self.several else node.body
-            node.shape = tuple(part.shape for part in node.body) if self.several else one.shape
-            node.dtype = tuple(part.dtype for part in node.body) if self.several else one.dtype
-            node.weak = one.weak
+            parts = tuple(map(as_node, body)) if isinstance(body, (tuple, list)) else (as_node(body),)
+            several = isinstance(body, (tuple, list))  # a definition may give several outputs
+            node.body = parts if several else parts[0]
+            node.shape = tuple(part.shape for part in parts) if several else parts[0].shape
+            node.dtype = tuple(part.dtype for part in parts) if several else parts[0].dtype
+            node.weak = min(part.weak for part in parts)
             self._check_closed(node)
             return
         assert self.shape is not None
@@ -230,7 +231,7 @@ class Op:
     def _check_closed(self, node: Node) -> None:
         """Refuse a definition that reads a variable which is no input: derivatives by it would be lost."""
         below = registry.lookup("walk.topological")
-        parts = node.body if self.several else [node.body]
+        parts = node.body if node.several else [node.body]
         for leaf in below(parts, lambda part: () if part in node.inputs else part.inputs):
             if leaf.op.kind == "leaf" and leaf.kind in ("variable", "input", "state") and leaf not in node.inputs:
                 raise GraphError(
