@@ -14,7 +14,8 @@ from .core.op import composite, elementwise, structural
 from .core.shapes import M
 from .core.walk import Graph
 from .engines.function import compile
-from .layers.layer import Input, floatx, set_floatx
+from .layers.layer import floatx, set_floatx
+from .layers.network import Input
 from .train.model import Model, Sequential
 from .versions import show_versions
 

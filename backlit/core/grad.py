@@ -98,7 +98,7 @@ def reverse(
 
 def _vjp(node: Node, g: Any) -> Sequence[Node | None]:
     if node.op.vjp is not None:
-        return node.op.vjp(g, node, *([node.inputs] if node.op.variadic else node.inputs), **node.attrs)  # type: ignore[no-any-return]
+        found = node.op.vjp(g, node, *([node.inputs] if node.op.variadic else node.inputs), **node.attrs)  # type: ignore[no-any-return]
     if node.body is None:
         return [None] * len(node.inputs)
     bodies = list(node.body) if node.several else [node.body]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .errors import ArgumentError, DTypeError, GraphError, NotReadyError, ShapeError
+from .errors import ArgumentError, DTypeError, GraphError, NotReadyError, ShapeError, UnknownNameError
 from .shapes import Shape, checked, show
 
 FLOATS = ("float32", "float64")
@@ -121,10 +121,10 @@ class Node:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
             return NotImplemented
-        return registry.lookup("op.dot" if ufunc is np.matmul else f"op.{ufunc.__name__}")(*inputs)
+        return _record_of(ufunc)(*inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return registry.lookup(f"op.{func.__name__}")(*args, **kwargs)
+        return _record_of(func)(*args, **kwargs)
 
     def __add__(self, other: Any) -> Node:
         return _call("add", self, other)
@@ -204,8 +204,8 @@ class Node:
         """The smallest over `axis` (None: all axes)."""
         return _call("min", self, axis, keepdims)
 
-    def argmax(self, axis: int = -1) -> Node:
-        """The place of the largest along `axis`."""
+    def argmax(self, axis: int | None = None) -> Node:
+        """The place of the largest along `axis` (None: among all in row-major order)."""
         return _call("argmax", self, axis)
 
     def clip(self, low: float, high: float) -> Node:
@@ -235,6 +235,16 @@ class Node:
         return unflatten_one, (flatten([self]),)
 
 
+def _record_of(function: Any) -> Any:
+    """The record that stands for a NumPy function; `@` on arrays is np.matmul and means what `dot` does."""
+    try:
+        return registry.lookup("op.dot" if function is np.matmul else f"op.{function.__name__}")
+    except UnknownNameError:
+        raise UnknownNameError(
+            f"there is no record for np.{function.__name__}.", fix="write it with bl.ops, or take node.value"
+        ) from None
+
+
 def _call(name: str, *args: Any, **kwargs: Any) -> Node:
     return registry.lookup(f"op.{name}")(*args, **kwargs)  # type: ignore[no-any-return]
 
@@ -245,6 +255,8 @@ class Leaf(Node):
     __slots__ = ("_name", "array", "kind", "trainable")
 
     def __init__(self, kind: str, array: Any, *, name: str | None, shape: Shape, dtype: str, weak: int):
+        if name is not None and not isinstance(name, str):
+            raise ArgumentError("a name is text.", found=repr(name))
         self.op = registry.lookup(f"op.{kind}")
         self.inputs, self.attrs, self.body, self.where = (), {}, None, here()
         self.kind, self.array, self._name, self.trainable = kind, array, name, kind == "variable"
@@ -254,6 +266,10 @@ class Leaf(Node):
     def name(self) -> str | None:
         """The leaf's name, or None."""
         return self._name
+
+    def rename(self, name: str) -> None:
+        """Give the leaf another name; names take no part in identity."""
+        self._name = name
 
     def assign(self, value: Any) -> Leaf:
         """Give a variable or state another value of the same shape; its dtype is kept. Returns the variable.
@@ -315,6 +331,8 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
     if array.dtype.name in DTYPES:
         return array
     if array.dtype.kind in "iu":
+        if array.size and array.max() > np.iinfo("int64").max:
+            raise DTypeError(f"{array.max()} does not fit into int64.", fix="pass value.astype('float64')")
         return array.astype("int64")
     if array.dtype.kind == "f":
         return array.astype("float32" if array.dtype.itemsize < 4 else "float64")
@@ -339,7 +357,10 @@ def _holds(dtype: str, array: np.ndarray[Any, Any]) -> bool:
 
 def checked_dtype(dtype: Any) -> str:
     """The name of `dtype`; DTypeError where we do not have it."""
-    name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
+    try:
+        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    except TypeError:
+        name = repr(dtype)
     if name not in DTYPES:
         raise DTypeError(f"there is no dtype {name!r} here.", expected=", ".join(DTYPES))
     return name

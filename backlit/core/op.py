@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .errors import ArgumentError, DTypeError, GraphError, did_you_mean
+from .errors import ArgumentError, BacklitError, DTypeError, GraphError, ValueRangeError, did_you_mean
 from .node import ARRAY, FLOATS, INTEGERS, LITERAL, STRONG, Node, array_leaf, checked_dtype, intern
 from .scalar import BOOLEAN, Formula, parse
-from .shapes import M, Rule, Shape, broadcast
+from .shapes import M, Rule, Shape, broadcast, show
 
 REQUIRED: Any = inspect.Parameter.empty
 Interval = tuple[float, float]
@@ -163,9 +163,15 @@ class Op:
         if self.dtype != "part" and any(node.several for node in inputs):
             raise GraphError(f"{self.name} takes single values, not several at once.", fix="pick one: parts[0]")
         inputs = self._join(inputs)
-        if self.settle:
-            attrs = dict(self.settle([node.shape for node in inputs], attrs))
-        return intern(self, tuple(inputs), attrs)
+        try:
+            if self.settle:
+                attrs = dict(self.settle([node.shape for node in inputs], attrs))
+            return intern(self, tuple(inputs), attrs)
+        except BacklitError:
+            raise
+        except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+            kind = ArgumentError if isinstance(error, TypeError) else ValueRangeError
+            raise kind(f"{self.name}: {error}.", expected=self.signature, found=_written(inputs, attrs)) from error
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         names = [*self.inputs, *self.attrs]
@@ -181,7 +187,8 @@ class Op:
         if missing:
             raise ArgumentError(f"{self.name} needs {', '.join(missing)}.", expected=self.signature)
         inputs = list(given[self.inputs[0]]) if self.variadic else [given[key] for key in self.inputs]
-        return inputs, {key: _plain(given.get(key, default)) for key, default in self.attrs.items()}
+        chosen = {key: given.get(key, default) for key, default in self.attrs.items()}
+        return inputs, {key: (checked_dtype if key == "dtype" else _plain)(value) for key, value in chosen.items()}
 
     def _join(self, nodes: list[Node]) -> list[Node]:
         """Cast the inputs that must agree to their common dtype."""
@@ -204,11 +211,12 @@ class Op:
         shapes = [i.shape for i in node.inputs]
         if self.define is not None:
             body = self.define(*([node.inputs] if self.variadic else node.inputs), **node.attrs)
-            node.body = tuple(map(as_node, body)) if self.several else as_node(body)
-            one = node.body[0] if self.several else node.body
-            node.shape = tuple(part.shape for part in node.body) if self.several else one.shape
-            node.dtype = tuple(part.dtype for part in node.body) if self.several else one.dtype
-            node.weak = one.weak
+            parts = tuple(map(as_node, body)) if isinstance(body, (tuple, list)) else (as_node(body),)
+            several = isinstance(body, (tuple, list))  # a definition may give several outputs
+            node.body = parts if several else parts[0]
+            node.shape = tuple(part.shape for part in parts) if several else parts[0].shape
+            node.dtype = tuple(part.dtype for part in parts) if several else parts[0].dtype
+            node.weak = min(part.weak for part in parts)
             self._check_closed(node)
             return
         assert self.shape is not None
@@ -230,7 +238,7 @@ class Op:
     def _check_closed(self, node: Node) -> None:
         """Refuse a definition that reads a variable which is no input: derivatives by it would be lost."""
         below = registry.lookup("walk.topological")
-        parts = node.body if self.several else [node.body]
+        parts = node.body if node.several else [node.body]
         for leaf in below(parts, lambda part: () if part in node.inputs else part.inputs):
             if leaf.op.kind == "leaf" and leaf.kind in ("variable", "input", "state") and leaf not in node.inputs:
                 raise GraphError(
@@ -238,6 +246,11 @@ class Op:
                     why="derivatives and engines see a record's inputs only",
                     fix="make it an input of the record and pass it",
                 )
+
+
+def _written(inputs: Sequence[Node], attrs: Mapping[str, Any]) -> str:
+    """A call in a few words: the shapes and the attributes."""
+    return ", ".join([*(show(node.shape) for node in inputs), *(f"{key}={value!r}" for key, value in attrs.items())])
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from .activation import Activation, ReLU, Softmax
 from .dense import Dense
 from .dropout import Dropout
-from .layer import Input, Layer
+from .layer import Layer
+from .network import Input
 from .norm import BatchNormalization
 from .preprocessing import Normalization, Rescaling
 from .reshape import Flatten

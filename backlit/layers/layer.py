@@ -3,6 +3,7 @@ nodes."""
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from ..core import registry
 from ..core.errors import MissingAttributeError, NotReadyError, ShapeError, ValueRangeError, did_you_mean
 from ..core.node import FLOATS, STRONG, Leaf, Node, as_array, input_leaf
-from ..core.op import cast
+from ..core.op import as_node, cast, composite
 from ..core.record import Record, snake
 from ..core.seed import next_draw, next_model_seed
 from ..core.shapes import Dim, M, Rows, Shape, checked, show
@@ -54,19 +55,9 @@ class Pass:
         _running.current = self._before
 
 
-def current_pass() -> Pass:
-    """The pass that is being built in this thread; outside of any, one for inference."""
-    return getattr(_running, "current", None) or Pass(training=False)
-
-
-class Input(Record):
-    """The shape of one example, without the batch axis: ``Input(shape=(400,))``, or ``Input((400,))``."""
-
-    family = "layer"
-
-    def __init__(self, shape: Sequence[int], dtype: str | None = None, name: str | None = None):
-        self.shape = checked(shape)
-        self.dtype, self.name = floatx() if dtype is None else _checked_float(dtype), name or "input"
+def current_pass() -> Pass | None:
+    """The pass that is being built in this thread, or None outside of any."""
+    return getattr(_running, "current", None)
 
 
 _floatx = {"dtype": "float32"}
@@ -104,12 +95,21 @@ class Layer(Record):
     family = "layer"
 
     def __init__(self, name: str | None = None, trainable: bool = True, dtype: str | None = None):
-        self.given_name, self.trainable = name, trainable
+        self.given_name, self._trainable = name, trainable
         self.dtype = floatx() if dtype is None else _checked_float(dtype)
-        self.name = name or snake(type(self).__name__)
+        self.base_name = name or snake(type(self).__name__)
+        self.name = self.path = self.base_name
         self.seed: int | None = None
         self.position = 0
+        self.owned = False  # whether a model has given it its place
+        self._parts: dict[str, list[Layer]]
         self.forget()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        found = _layers_in(value) if name != "arguments" else []
+        if found or name in self.__dict__.get("_parts", ()):
+            self.__dict__.setdefault("_parts", {})[name] = found
+        super().__setattr__(name, value)
 
     # ------------------------------------------------------------------ to be written by a layer
     def build(self, shape: Shape) -> None:
@@ -119,14 +119,61 @@ class Layer(Record):
         """Build the nodes of the output."""
         raise NotImplementedError(f"{type(self).__name__}.call")
 
+    # ------------------------------------------------------------------ parts, names and places
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that this one is made of: those held by its attributes, in the order they were set."""
+        return list(dict.fromkeys(layer for part in self.__dict__.get("_parts", {}).values() for layer in part))
+
+    def everything(self) -> list[Layer]:
+        """This layer and all layers below it, each once, parents first."""
+        found: dict[Layer, None] = {self: None}
+        for layer in self.layers:
+            found.update(dict.fromkeys(layer.everything()))
+        return list(found)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets all layers below, too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.everything():
+            layer._trainable = bool(value)
+
+    def settle(self, seed: int, position: int, path: str) -> None:
+        """Take a place in a model: it decides the first values of weights, the streams of draws and the weights' names.
+
+        Values that are no longer those of the start are kept.
+        """
+        if not self.owned:
+            fresh = [name for name in self._weights if self._is_fresh(name)]
+            self.owned, self.seed, self.position = True, seed, position
+            for name in fresh:
+                self._weights[name].assign(self._first_values(name))
+        self.path = path
+        for name, leaf in self._weights.items():
+            leaf.rename(f"{path}/{name}")
+
+    def _first_values(self, name: str) -> Any:
+        initializer, number = self._initial[name]
+        return initializer.sample(self._weights[name].shape, self.seed or 0, self.position * STREAMS + number)
+
+    def _is_fresh(self, name: str) -> bool:
+        values = np.asarray(self._first_values(name), dtype=self.dtype)
+        return self.seed is None and bool(np.array_equal(self._weights[name].array, values))
+
     # ------------------------------------------------------------------ what every layer has
     def forget(self) -> None:
         """Go back to the state before `build`."""
         self.built = False
-        self.input_shape: Shape = ()
-        self.output_shape: Shape | None = None
+        self.input_shape: Any = ()
+        self.output_shape: Any = None
         self._weights: dict[str, Leaf] = {}
+        self._initial: dict[str, tuple[Initializer, int]] = {}
         self._regularizers: dict[str, Regularizer] = {}
+        self._constraints: dict[str, Any] = {}
 
     def add_weight(
         self,
@@ -135,6 +182,7 @@ class Layer(Record):
         initializer: Any = "glorot_uniform",
         trainable: bool = True,
         regularizer: Any = None,
+        constraint: Any = None,
     ) -> Leaf:
         """Make a weight in `build`. Its first values depend on the model's seed and the layer's position alone."""
         if any(isinstance(dim, Rows) for dim in shape):
@@ -144,30 +192,25 @@ class Layer(Record):
                 found=f"{name!r} of shape {show(tuple(shape))}",
                 fix="x.reshape(-1, 1) makes one feature of a vector",
             )
-        if self.seed is None:
-            self.seed = next_model_seed()
-        stream = self.position * STREAMS + len(self._weights) + 1
-        values = Initializer.get(initializer).sample(checked(shape), self.seed, stream)
-        leaf = Leaf(
-            "variable" if trainable else "state",
-            np.array(values, dtype=self.dtype),
-            name=f"{self.name}/{name}",
-            shape=checked(shape),
-            dtype=self.dtype,
-            weak=STRONG,
-        )
+        fixed = checked(shape)
+        kind, full = "variable" if trainable else "state", f"{self.path}/{name}"
+        leaf = Leaf(kind, np.zeros(fixed, self.dtype), name=full, shape=fixed, dtype=self.dtype, weak=STRONG)
         leaf.trainable = trainable
         self._weights[name] = leaf
+        self._initial[name] = Initializer.get(initializer), len(self._weights)
+        leaf.assign(self._first_values(name))
         if regularizer is not None:
             self._regularizers[name] = Regularizer.get(regularizer)
+        if constraint is not None:
+            self._constraints[name] = constraint
         return leaf
 
-    def ensure_built(self, shape: Shape) -> None:
+    def ensure_built(self, shape: Any) -> None:
         """Build once; a later input of another shape is refused."""
         if not self.built:
             self.build(shape)
             self.built, self.input_shape = True, shape
-        elif self._weights and shape[1:] != self.input_shape[1:]:
+        elif self._weights and isinstance(shape, tuple) and shape[1:] != self.input_shape[1:]:
             raise ShapeError(
                 f"layer {self.name!r} ({type(self).__name__}) was built for another input.",
                 expected=f"shape {show(self.input_shape)}",
@@ -175,50 +218,96 @@ class Layer(Record):
                 fix="feed what it was built for, or make a new layer",
             )
 
-    def __call__(self, x: Any, training: bool = False) -> Any:
-        if not isinstance(x, Node):
-            return self._on_arrays(x, training)
+    def __call__(self, *inputs: Any, training: bool = False) -> Any:
+        """On arrays arrays; on nodes nodes: in a pass the output's, outside of one a node that stands for the call."""
+        form, values = taken_apart(inputs)
+        if not any(isinstance(value, Node) for value in values):
+            return self._on_arrays(form, values, training)
+        nodes = list(map(as_node, values))
         running = current_pass()
+        if running is not None:
+            return self._in(running, form, nodes)
+        with Pass(training=False):
+            self(*put_together(form, nodes))  # makes the weights, which are inputs of the call
+        self._called_before = number = self.__dict__.get("_called_before", -1) + 1
+        return layer_call.node([*nodes, *self.weights], layer=self, number=number, form=form)
+
+    def _in(self, running: Pass, form: Any, nodes: list[Node]) -> Any:
+        """The marked output nodes in a pass."""
         number = running.calls[self]
         running.calls[self] += 1
+        given = put_together(form, nodes)
         try:
-            with tentative([self]):
-                self.ensure_built(x.shape)
-                out = self.call(x, training=running.training)
+            with tentative(self.everything()):
+                self.ensure_built(shapes_of(given[0] if len(given) == 1 else list(given)))
+                out = self._called(given, running.training)
         except ShapeError as error:
-            raise self._misfit(error, x) from None
+            raise self._misfit(error, nodes) from None
+        name = self.name if number == 0 else f"{self.name}:{number}"
+        if isinstance(out, (tuple, list)):
+            self.output_shape = [part.shape for part in out]
+            return [mark.node(o, name=f"{name}.{k}", layer=self.name, call=number) for k, o in enumerate(out)]
         self.output_shape = out.shape
-        return mark.node(out, name=self.name if number == 0 else f"{self.name}:{number}", layer=self.name, call=number)
+        return mark.node(out, name=name, layer=self.name, call=number)
 
-    def _misfit(self, error: ShapeError, x: Node) -> ShapeError:
-        fields = {
-            **error.fields,
-            "where": f"layer {self.name!r} ({type(self).__name__}) on an input of {show(x.shape)}",
-        }
-        return ShapeError(error.message, **fields)
+    def _called(self, given: tuple[Any, ...], training: bool) -> Any:
+        """`call`, with `training` where it takes it."""
+        if "training" in inspect.signature(self.call).parameters:
+            return self.call(*given, training=training)
+        return self.call(*given)
 
-    def _on_arrays(self, x: Any, training: bool) -> Any:
-        array = as_array(x)
-        leaf = input_leaf((M, *array.shape[1:]), dtype=self.dtype)
+    def _misfit(self, error: ShapeError, nodes: Sequence[Node]) -> ShapeError:
+        shapes = " and ".join(show(node.shape) for node in nodes)
+        place = f"layer {self.name!r} ({type(self).__name__}) on an input of {shapes}"
+        return ShapeError(error.message, **{**error.fields, "where": place})
+
+    def _on_arrays(self, form: Any, values: Sequence[Any], training: bool) -> Any:
+        arrays = list(map(as_array, values))
+        leaves = [input_leaf((M, *a.shape[1:]), dtype=self._dtype_of(a)) for a in arrays]
+        if self.seed is None:
+            self.seed = next_model_seed()
         with Pass(training):
-            out = self(leaf)
-        values = registry.lookup("engine.values")([out], {leaf: array})  # engines stand above layers: asked for by name
-        return np.array(values[out])
+            out = self(*put_together(form, leaves))
+        roots = out if isinstance(out, list) else [out]
+        known = registry.lookup("engine.values")(roots, dict(zip(leaves, arrays, strict=True)))  # engines stand above
+        results = [np.array(known[root]) for root in roots]
+        return results if isinstance(out, list) else results[0]
+
+    def _dtype_of(self, array: Any) -> str:
+        return self.dtype if array.dtype.kind == "f" else str(array.dtype)
 
     # ------------------------------------------------------------------ weights
     @property
     def weights(self) -> list[Leaf]:
         """All weights, in the order they were made."""
-        return list(self._weights.values())
+        return list(dict.fromkeys(leaf for layer in self.everything() for leaf in layer._weights.values()))
 
     @property
     def trainable_weights(self) -> list[Leaf]:
         """The weights that training changes."""
-        return [leaf for leaf in self.weights if leaf.kind == "variable" and self.trainable]
+        return list(
+            dict.fromkeys(
+                leaf
+                for layer in self.everything()
+                for leaf in layer._weights.values()
+                if leaf.kind == "variable" and layer.trainable
+            )
+        )
+
+    trainable_variables = trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Leaf]:
+        """The weights that training leaves to the layers themselves, or that are frozen."""
+        trained = set(self.trainable_weights)
+        return [leaf for leaf in self.weights if leaf not in trained]
 
     def named_weights(self) -> dict[str, Leaf]:
-        """Weights by their short names: ``{"kernel": …, "bias": …}``."""
-        return dict(self._weights)
+        """Weights by their names below this layer: ``{"kernel": …, "bias": …}``, ``{"dense/kernel": …}``."""
+        found = dict(self._weights)
+        for layer in self.layers:
+            found.update({f"{layer.name}/{name}": leaf for name, leaf in layer.named_weights().items()})
+        return found
 
     def get_weights(self) -> list[Any]:
         """Copies of the weights' values."""
@@ -230,7 +319,7 @@ class Layer(Record):
         shapes, wanted = [a.shape for a in arrays], [leaf.shape for leaf in self.weights]
         if shapes != wanted:
             raise ShapeError(
-                f"these are not the weights of layer {self.name!r}.",
+                f"these are not the weights of {self.name!r}.",
                 expected=f"shapes {wanted}",
                 found=f"shapes {shapes}",
             )
@@ -246,15 +335,27 @@ class Layer(Record):
     def keep_mask(self, shape: Shape, p: float) -> Node:
         """Bits that are True with probability p, of this call and this training step: the same on every engine."""
         running = current_pass()
-        if running.seed is None or running.step is None:  # no training step: a draw like any other
+        if running is None or running.seed is None or running.step is None:  # no training step: a draw like any other
             seed, stream = next_draw()
             return bernoulli.node(seed, 0, shape=shape, stream=stream, p=p)
         stream = _CALLS + self.position * STREAMS + running.calls[self] - 1
         return bernoulli.node(running.seed, running.step, shape=shape, stream=stream, p=p)
 
     def penalties(self) -> list[Node]:
-        """What the regularizers add to the loss."""
-        return [cast(regularizer(self._weights[name]), self.dtype) for name, regularizer in self._regularizers.items()]
+        """What the regularizers of this layer and those below add to the loss."""
+        return [
+            cast(regularizer(layer._weights[name]), layer.dtype)
+            for layer in self.everything()
+            for name, regularizer in layer._regularizers.items()
+        ]
+
+    def constraints(self) -> dict[Leaf, Any]:
+        """What brings a weight back after an update, for the weights that have a constraint."""
+        return {
+            layer._weights[name]: constraint
+            for layer in self.everything()
+            for name, constraint in layer._constraints.items()
+        }
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -265,6 +366,59 @@ class Layer(Record):
         raise MissingAttributeError(
             f"{type(self).__name__} has no attribute {name!r}.", fix=did_you_mean(name, dir(self))
         )
+
+
+# ---------------------------------------------------------------------- structures of inputs
+def taken_apart(inputs: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+    """(form, values) of the inputs of a call: one value, a list, a dict, or several arguments of these kinds."""
+    forms, values = [], []
+    for each in inputs:
+        if isinstance(each, dict):
+            forms.append(tuple(each))
+            values += each.values()
+        elif isinstance(each, (tuple, list)) and any(isinstance(item, (Node, np.ndarray)) for item in each):
+            forms.append(len(each))
+            values += each
+        else:
+            forms.append(None)
+            values.append(each)
+    return tuple(forms), values
+
+
+def put_together(form: Any, values: Sequence[Any]) -> tuple[Any, ...]:
+    """The inputs that `taken_apart` took apart."""
+    rest, out = list(values), []
+    for each in form:
+        count = 1 if each is None else each if isinstance(each, int) else len(each)
+        part, rest = rest[:count], rest[count:]
+        out.append(part[0] if each is None else part if isinstance(each, int) else dict(zip(each, part, strict=True)))
+    return tuple(out)
+
+
+def shapes_of(value: Any) -> Any:
+    """The shapes of a structure of nodes, in the same structure."""
+    if isinstance(value, dict):
+        return {key: shapes_of(part) for key, part in value.items()}
+    return [shapes_of(part) for part in value] if isinstance(value, list) else value.shape
+
+
+def _layers_in(value: Any) -> list[Layer]:
+    if isinstance(value, Layer):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [layer for item in value for layer in _layers_in(item)]
+    return [layer for item in value.values() for layer in _layers_in(item)] if isinstance(value, dict) else []
+
+
+def _symbolic(values: Sequence[Node], *, layer: Layer, number: int, form: Any) -> Any:
+    """The definition of a layer's call outside a pass: what it computes in inference mode."""
+    with Pass(training=False):
+        return layer(*put_together(form, values))
+
+
+layer_call = composite(
+    "layer_call", define=_symbolic, doc="The call of a layer, run again in each mode by the model that holds it."
+)
 
 
 @contextmanager

@@ -43,4 +43,5 @@ class BatchNormalization(Layer):
 
     def _move(self, leaf: Any, new: Any) -> None:
         running = current_pass()
+        assert running is not None
         running.write(leaf, running.read(leaf) * self.momentum + new * (1 - self.momentum))

@@ -500,7 +500,6 @@ ones_like: Op = composite(
 call: Op = composite(
     "call",
     define=lambda values, *, graph: _inlined(values, graph),
-    several=True,
     joined=(),
     doc="The outputs of a Graph on other inputs.",
 )

@@ -193,10 +193,12 @@ def _labels(array: Any, who: str, output: Shape, layer: Any) -> Any:
     )
 
 
-def weights(data: Any, rows: int, what: str = "sample_weight") -> Any:
-    """Sample weights as an array (m,) of finite numbers not below 0."""
+def weights(data: Any, rows: int, output: Any = (), what: str = "sample_weight") -> Any:
+    """Sample weights as finite numbers not below 0: (m,), or one for each number that the loss gives, (m, t, …)."""
     array = numbers(data, what)
-    if array.shape not in ((rows,), (rows, 1)) or array.min() < 0:
+    steps = tuple(output[1:-1])  # of an output (m, t, k)
+    shapes = {(rows,): (rows,), (rows, 1): (rows,), (rows, *steps): (rows, *steps)}
+    if array.shape not in shapes or array.min() < 0:
         raise refuse(
             DataError(
                 f"{what} cannot be used.",
@@ -205,4 +207,4 @@ def weights(data: Any, rows: int, what: str = "sample_weight") -> Any:
             ),
             "weights",
         )
-    return array.reshape(rows)
+    return array.reshape(shapes[array.shape])

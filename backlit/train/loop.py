@@ -18,6 +18,7 @@ from ..engines.base import Arrays, Program, Run
 from ..engines.function import nonfinite_error
 from .door import refuse
 from .events import Listeners
+from .fitting import FitPlan
 from .step import Step
 
 _RUN_SECONDS = 0.05  # how long one run of steps may last, for Ctrl-C and the bar
@@ -31,12 +32,15 @@ class Job:
     step: Step
     program: Program
     columns: list[Any]
-    batch: int
-    epochs: range
-    shuffle: bool
+    plan: FitPlan
     listeners: Listeners
     validate: Callable[[], dict[str, float]] | None
-    skip_nonfinite: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        all_rows = -(-len(self.columns[0]) // self.plan.batch)
+        return all_rows if self.plan.steps is None else min(self.plan.steps, all_rows)
 
 
 def permutation(seed: int, epoch: int, rows: int) -> Any:
@@ -50,13 +54,13 @@ def train(job: Job) -> None:
     model.stop_training = False
     listeners.tell("on_train_begin", {})
     logs: dict[str, float] = {}
-    for epoch in job.epochs:
+    for epoch in job.plan.epochs:
         listeners.tell("on_epoch_begin", epoch, {})
         for sums in job.step.sums.values():
             sums.reset()
         _run_epoch(job, epoch)
         logs = means(job.step)
-        if job.validate is not None:
+        if job.validate is not None and job.plan.checks(epoch):
             listeners.tell("on_test_begin", {})
             logs.update({f"val_{key}": value for key, value in job.validate().items()})
             listeners.tell("on_test_end", logs)
@@ -97,10 +101,11 @@ def _whole_steps() -> Iterator[None]:
 
 def _run_epoch(job: Job, epoch: int) -> None:
     rows = len(job.columns[0])
-    source = Arrays(job.columns, job.batch, permutation(job.model.seed, epoch, rows) if job.shuffle else None)
+    order = permutation(job.model.seed, epoch, rows) if job.plan.shuffle else None
+    source, steps = Arrays(job.columns, job.plan.batch, order), job.steps
     each, count, done = job.listeners.each_batch, 1, 0
-    while done < source.steps:
-        count = 1 if each else min(count, source.steps - done)
+    while done < steps:
+        count = 1 if each else min(count, steps - done)
         if each:
             job.listeners.tell("on_train_batch_begin", done, {})
         began = time.perf_counter()
@@ -115,7 +120,7 @@ def _run_epoch(job: Job, epoch: int) -> None:
         logs = means(job.step)
         if each:
             job.listeners.tell("on_train_batch_end", done - 1, logs)
-        job.listeners.steps(done, source.steps, logs)
+        job.listeners.steps(done, steps, logs)
         if each and job.model.stop_training:
             return
         count = max(1, min(2 * count, int(count * _RUN_SECONDS / max(seconds, 1e-6))))
@@ -133,7 +138,7 @@ def _scalars(job: Job, count: int) -> Mapping[Leaf, Any]:
 
 def _nonfinite(job: Job, source: Arrays, step: int, run: Run) -> None:
     """A step that was not committed: raise, naming the first bad node, or count it and go on."""
-    if job.skip_nonfinite:
+    if job.plan.skip_nonfinite:
         job.model.history.skipped_steps += 1
         return
     buffers = [np.empty(bind(leaf.shape, source.rows(step)), leaf.dtype) for leaf in job.step.columns]

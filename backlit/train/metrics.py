@@ -8,7 +8,8 @@ from ..core.op import cast
 from ..core.record import Record
 from ..ops.elementwise import absolute, equal, greater, square
 from ..ops.index import reshape
-from ..ops.reduce import argmax, mean
+from ..ops.reduce import argmax, mean, size
+from ..ops.reduce import sum as sum_
 from .losses import Loss
 
 
@@ -28,6 +29,20 @@ class Metric(Record):
         wanted = p.shape[:-1] if self.labels else p.shape
         y = reshape(y, wanted) if y.shape != wanted else y
         return cast(self.formula(y if self.labels else cast(y, p.dtype), p), p.dtype)
+
+    def states(self, y: Any, p: Any, w: Any) -> dict[str, Any]:
+        """What the sums of this metric grow by."""
+        each = self.per_example(y, p)
+        each = mean(each, axis=tuple(range(1, each.ndim))) if each.ndim > 1 else each
+        count = size(y, axis=0) if w is None else sum_(w)
+        return {
+            "total": cast(sum_(each if w is None else each * w), "float64"),
+            "count": cast(count, "float64"),
+        }
+
+    def result(self, totals: Any) -> float:
+        """The metric from its sums."""
+        return float(totals["total"] / max(totals["count"], 1e-300))
 
 
 class MeanSquaredErrorMetric(Metric):

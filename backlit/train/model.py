@@ -5,134 +5,136 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, count
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ..core import registry
-from ..core.errors import (
-    ArgumentError,
-    MissingAttributeError,
-    NotReadyError,
-    ShapeError,
-    UnknownNameError,
-    ValueRangeError,
-    did_you_mean,
-)
-from ..core.node import FLOATS, Leaf, Node, as_array, input_leaf
-from ..core.seed import next_model_seed
-from ..core.shapes import M, Shape
+from ..core.errors import ArgumentError, NotReadyError, UnknownNameError, ValueRangeError, did_you_mean
+from ..core.node import Leaf, Node, input_leaf
+from ..core.shapes import M
 from ..core.walk import Graph
 from ..engines.base import Arrays, engine
 from ..layers.activation import resolve as resolve_activation
-from ..layers.layer import Input, Layer, Pass, floatx, tentative
-from . import door
+from ..layers.layer import Layer, Pass, current_pass, layer_call, put_together, taken_apart, tentative
+from ..layers.network import Functional, chain, flat
+from . import door, feed
 from .callbacks import History, ProgressBar
 from .events import Listeners
+from .feed import Feed
+from .fitting import FitPlan, check_fit, held_out, whole
+from .heads import Compiled, Head
 from .loop import Job, means, train
-from .losses import Loss
-from .metrics import Metric, resolve
+from .metrics import Metric
 from .optimizers import Adam, Optimizer
-from .step import Step, Task, evaluation_step, make_slots, prediction, training_step
+from .step import Step, Task, evaluation_step, make_slots, training_step
 
 _PREDICT_ROWS = 1024
 
 
-class Model:
-    """The base of all models: layers, their weights, and the steps that train, evaluate and predict with them."""
+class Model(Functional):
+    """Layers, their weights, and the steps that train, evaluate and predict with them. Three ways to make one:
 
-    def __init__(self, layers: Sequence[Layer] = (), name: str = "model"):
-        self.name, self.layers = name, list(layers)
-        self.seed: int | None = None
-        self.input_shape: Shape | None = None
-        self.output_shape: Shape | None = None
-        self.dtype = floatx()
+    `Sequential([…])`; `Model(inputs, outputs)` for the calls between given inputs and outputs (one, a list or a dict
+    of each); a subclass with `call(self, x, training=False)`, whose layers are the attributes set in `__init__`.
+
+    >>> import backlit as bl
+    >>> x = bl.Input((4,))
+    >>> h = bl.layers.Dense(3, activation="relu")(x)
+    >>> bl.Model(x, bl.layers.Dense(1)(h)).count_params()
+    19
+    """
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True):
+        super().__init__(name=name, trainable=trainable)
         self.optimizer: Any = None
         self.loss: Any = None
-        self.metrics: dict[str, Metric] = {}
         self.engine_name = "auto"
         self.history: History | None = None
         self.classes: tuple[str, ...] | None = None
         self.about: dict[str, Any] = {}  # what the saved file says of data and preprocessing
         self.stop_training = False
+        self._compiled: Compiled | None = None
+        self._metrics: dict[str, Metric] | None = None
         self._forget_training()
-
-    def forward(self, x: Node) -> Node:
-        """The nodes from input to output in the pass that is being built."""
-        raise NotImplementedError(f"{type(self).__name__}.forward")
+        if inputs is not None:
+            self.connect(inputs, outputs)
+            self._build_on(inputs)
 
     # ------------------------------------------------------------------ building
     @property
-    def built(self) -> bool:
-        """Whether the weights exist."""
-        return self.output_shape is not None
+    def inputs(self) -> list[Leaf]:
+        """The input leaves of a built model, in order."""
+        return [] if self.input_leaves is None else flat(self.input_leaves)
 
-    def build(self, input_shape: Any) -> None:
-        """Make all weights for inputs of `input_shape` (without, or with None as, the batch axis). All layers or
-        none."""
-        shape = tuple(input_shape)
-        shape = (M, *(shape[1:] if shape[:1] in ((None,), (M,)) else shape))
-        if self.seed is None:
-            self.seed = next_model_seed()  # kept if the build fails, so that the next one starts from the same weights
-        with tentative(self.layers):
-            for position, layer in enumerate(self.layers):
-                layer.seed, layer.position = self.seed, position
-            output = prediction(self.forward, shape, self.dtype).outputs[0].shape
-        self.input_shape, self.output_shape = shape, output
+    def build(self, input_shape: Any = None) -> None:
+        """Make all weights for inputs of `input_shape` (without, or with None as, the batch axis), or none of them.
+
+        Several inputs: a list or dict of shapes. A nested model is built by the model around it.
+        """
+        if current_pass() is not None or input_shape is None:
+            return
+        if isinstance(input_shape, Mapping):
+            leaves: Any = {key: self._leaf(shape, key) for key, shape in input_shape.items()}
+        elif input_shape and isinstance(input_shape[0], (tuple, list)):
+            leaves = [self._leaf(shape, f"input_{place}") for place, shape in enumerate(input_shape)]
+        else:
+            leaves = self._leaf(input_shape, "input")
+        self._build_on(leaves)
+
+    def _leaf(self, shape: Any, name: str, dtype: str | None = None) -> Leaf:
+        sizes = tuple(shape)
+        sizes = sizes[1:] if sizes[:1] in ((None,), (M,)) else sizes
+        return input_leaf((M, *sizes), name, dtype or self._input_dtype())
+
+    def _input_dtype(self) -> str:
+        first = self.layers[0] if self.layers else self
+        return getattr(type(first), "input_dtype", None) or self.dtype
+
+    def _build_on(self, leaves: Any) -> None:
+        out = self.build_for(leaves)
+        shapes = [node.shape for node in (out if isinstance(out, list) else [out])]
+        self.built, self.input_shape = True, _shape_form(leaves)
+        self.output_shape, self.output_shapes = (shapes if isinstance(out, list) else shapes[0]), shapes
         self._predict_program: Any = None
 
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
         """A model that is built inside is as unbuilt as before if what follows fails."""
-        before = (self.input_shape, self.output_shape)
-        with tentative(self.layers):
+        before = (self.built, self.input_leaves, self.input_shape, self.output_shape)
+        with tentative([layer for layer in self.everything() if layer is not self]):
             try:
                 yield
             except BaseException:
-                self.input_shape, self.output_shape = before
+                self.built, self.input_leaves, self.input_shape, self.output_shape = before
                 raise
 
-    def _ready(self, X: Any) -> Any:
-        """X as an array that fits; builds an unbuilt model."""
-        array = door.features(X, self.input_shape)
+    def _ready(self, x: Any) -> list[Any]:
+        """One array an input; builds an unbuilt model."""
         if not self.built:
-            self.build(array.shape[1:])
-        return array
+            form, values = taken_apart((x,))
+            arrays = [door.features(value, None) for value in values]
+            leaves = [
+                self._leaf(a.shape[1:], f"input_{place}" if len(arrays) > 1 else "input", self._dtype_for(a))
+                for place, a in enumerate(arrays)
+            ]
+            self._build_on(put_together(form, leaves)[0])
+        return feed.inputs(self, x)
 
-    # ------------------------------------------------------------------ weights
-    @property
-    def weights(self) -> list[Leaf]:
-        """All weights, layer by layer."""
-        return [leaf for layer in self.layers for leaf in layer.weights]
+    def _dtype_for(self, array: Any) -> str | None:
+        """A subclassed model sees whole numbers as they are (ids); chains and graphs know what they take."""
+        own = type(self).call is not Functional.call and not isinstance(self, Sequential)
+        return "int64" if own and array.dtype.kind in "iub" else None
 
-    @property
-    def trainable_variables(self) -> list[Leaf]:
-        """The weights that training changes."""
-        return [leaf for layer in self.layers for leaf in layer.trainable_weights]
+    def forward(self, nodes: Sequence[Node]) -> list[Node]:
+        """The output nodes for input nodes, in the pass that is being built."""
+        out = self.run(put_together(self._form(), list(nodes)))
+        return out if isinstance(out, list) else [out]
 
-    trainable_weights = trainable_variables
+    def _form(self) -> Any:
+        return taken_apart((self.input_leaves,))[0]
 
-    def get_weights(self) -> list[Any]:
-        """Copies of the weights' values."""
-        return [np.array(leaf.array) for leaf in self.weights]
-
-    def set_weights(self, values: Sequence[Any]) -> None:
-        """Give every weight a value; all of them or, where one does not fit, none."""
-        arrays = [as_array(value) for value in values]
-        shapes, wanted = [a.shape for a in arrays], [leaf.shape for leaf in self.weights]
-        if shapes != wanted:
-            raise ShapeError(
-                "these are not the weights of this model.", expected=f"shapes {wanted}", found=f"shapes {shapes}"
-            )
-        for leaf, array in zip(self.weights, arrays, strict=True):
-            leaf.assign(array)
-
-    def count_params(self) -> int:
-        """How many numbers the weights hold."""
-        return sum(layer.count_params() for layer in self.layers)
-
+    # ------------------------------------------------------------------ layers
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or place."""
         if index is not None:
@@ -147,79 +149,112 @@ class Model:
             f"there is no layer {name!r}.", expected=", ".join(known), fix=did_you_mean(str(name), known)
         )
 
+    def layer_of(self, output: str) -> Layer:
+        """The layer that makes the output of that name, for messages."""
+        return next((layer for layer in self.layers if layer.name == output), self.layers[-1])
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs: dict keys, the layers that make them, or output_0, output_1, …"""
+        if isinstance(getattr(self, "output_form", None), Mapping):
+            return list(self.output_form)
+        ends = getattr(self, "ends", [])
+        made = [node.inputs[0] if node.op.name == "item" else node for node in ends]
+        names = [node.attrs["layer"].name if node.op is layer_call else "" for node in made]
+        if len(set(names)) < len(names) or "" in names or not names:
+            count = len(self.output_shapes)
+            return [self.layers[-1].name] if count == 1 else [f"output_{place}" for place in range(count)]
+        return names
+
     # ------------------------------------------------------------------ compile
     def compile(
         self,
         optimizer: Any = None,
         loss: Any = None,
-        metrics: Sequence[Any] | None = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
         engine: str = "auto",
     ) -> None:
         """Choose what to train for and how.
 
-        `optimizer`: a name or object; None is Adam(learning_rate=0.001), and says so. `loss`: a name or object.
-        `metrics`: names or objects, logged beside the loss. `engine`: "auto", "planned" or "reference".
+        `optimizer`: a name or object; None is Adam(learning_rate=0.001), and says so. `loss`, `metrics`,
+        `weighted_metrics`: names or objects; for several outputs a list or a dict by output. `loss_weights`: the
+        outputs' shares of the total loss. `engine`: "auto", "planned" or "reference".
         """
         if loss is None:
             raise ArgumentError(
                 "compile needs a loss.", fix="model.compile(loss=SparseCategoricalCrossentropy(from_logits=True))"
             )
-        chosen = Loss.get(loss)
-        resolved = dict(resolve(metric, chosen) for metric in metrics or [])
+        asked = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        asked.check()
         rule = Adam() if optimizer is None else Optimizer.get(optimizer)
         registry.lookup(f"engine.{'planned' if engine == 'auto' else engine}")
         if optimizer is None:
             print("backlit: no optimizer was given; Adam(learning_rate=0.001) is used.", file=sys.stderr)
-        self.loss, self.metrics, self.optimizer, self.engine_name = chosen, resolved, rule, engine
+        self._compiled, self.optimizer, self.engine_name = asked, rule, engine
+        self.loss, self._metrics = loss, None
         self._forget_training()
+        if self.built:
+            self.loss = self.heads[0].loss if len(self.heads) == 1 else loss
 
     def _forget_training(self) -> None:
         self.iterations = self.epochs_done = 0
+        self._heads: list[Head] = []
         self._slots: dict[Leaf, dict[str, Leaf]] = {}
         self._steps: dict[Any, tuple[Step, Any]] = {}
         self._predict_program = None
 
-    def _task(self, weighted: bool) -> Task:
-        assert self.input_shape is not None and self.output_shape is not None
-        return Task(
-            self.forward,
-            self._penalties,
-            self.loss,
-            self.metrics,
-            self.input_shape,
-            self.output_shape,
-            self.dtype,
-            weighted,
-        )
+    @property
+    def heads(self) -> list[Head]:
+        """What each output is trained for; the model must be built and compiled."""
+        if not self._heads:
+            assert self._compiled is not None
+            self._heads = self._compiled.heads(self.output_names, self.output_shapes)
+            if len(self._heads) == 1:
+                self.loss = self._heads[0].loss
+        return self._heads
 
-    def _penalties(self) -> list[Node]:
-        return [penalty for layer in self.layers for penalty in layer.penalties()]
+    def _task(self, weights: tuple[Any, ...]) -> Task:
+        heads, names = self.heads, self.output_names
+        places = [names.index(head.name) for head in heads]
 
-    def _step(self, kind: str, weighted: bool) -> tuple[Step, Any]:
-        """The training or evaluation step and its program, made when first needed and kept until `compile`."""
-        key = (kind, weighted, self.engine_name, tuple(layer.trainable for layer in self.layers))
+        def forward(nodes: Sequence[Node]) -> list[Node]:
+            out = self.forward(nodes)
+            return [out[place] for place in places]
+
+        return Task(forward, self.penalties, heads, self.inputs, self.dtype, weights)
+
+    def step(self, kind: str, weights: tuple[Any, ...]) -> tuple[Step, Any]:
+        """The "train" or "evaluate" step and its program, made when first needed and kept until `compile`.
+
+        `weights` has for each head the shape of one example's weights, or None.
+        """
+        trained = tuple(id(leaf) for leaf in self.trainable_variables)
+        key = (kind, weights, self.engine_name, trained)
         if key not in self._steps:
+            task = self._task(weights)
             if kind == "train":
-                step = training_step(self._task(weighted), self.optimizer, self.slots(), self.seed or 0)
+                made = training_step(task, self.optimizer, self.slots(), self.seed or 0, self.constraints())
             else:
-                step = evaluation_step(self._task(weighted))
-            self._steps[key] = step, engine(self.engine_name).compile(step.graph)
+                made = evaluation_step(task)
+            self._steps[key] = made, engine(self.engine_name).compile(made.graph)
         return self._steps[key]
 
     def slots(self) -> dict[Leaf, dict[str, Leaf]]:
-        """The optimizer's slots of every trained parameter, by name; made as zeros when first needed."""
+        """The optimizer's slots of every trained parameter, by name; made when first needed."""
         new = [p for p in self.trainable_variables if p not in self._slots]
         self._slots.update(make_slots(self.optimizer, new))
         return {p: self._slots[p] for p in self.trainable_variables}
 
-    def restore(self, metrics: Mapping[str, Any], learning_rate: float, iterations: int, epochs_done: int) -> None:
+    def restore(self, learning_rate: float, iterations: int, epochs_done: int) -> None:
         """Go on where a saved training stopped."""
-        self.metrics = {key: Metric.get(metric) for key, metric in metrics.items()}
         self.optimizer.learning_rate = learning_rate
         self.iterations, self.epochs_done = iterations, epochs_done
 
-    def _compiled(self, call: str) -> None:
-        if self.loss is None:
+    def need_compiled(self, call: str) -> None:
+        """NotReadyError where `compile` has not been called."""
+        if self._compiled is None:
             raise NotReadyError(f"{call} needs a compiled model.", fix="model.compile(loss=...) first")
 
     def step_graph(self, weighted: bool = False) -> Graph:
@@ -227,10 +262,10 @@ class Model:
 
         `print(model.step_graph())` shows it. The model must be compiled and built.
         """
-        self._compiled("step_graph")
+        self.need_compiled("step_graph")
         if not self.built:
             raise NotReadyError("the model has no weights yet.", fix="model.build((n,)) with n columns, or fit it")
-        return self._step("train", weighted)[0].graph
+        return self.step("train", tuple(() if weighted else None for _ in self.heads))[0].graph
 
     # ------------------------------------------------------------------ fit
     def fit(
@@ -247,67 +282,67 @@ class Model:
         class_weight: Any = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+        validation_stratify: bool = False,
         doctor: str = "warn",
     ) -> History:
         """Train on x (m, …) and y for `epochs` passes in batches of `batch_size` (None: 32); returns the History.
 
-        `validation_split` takes the last rows, before shuffling, as Keras does; `validation_data` is (x, y) or (x, y,
-        sample_weight). `class_weight` is {label: weight}, for the training rows. A call that is refused changes
+        `validation_split` takes the last rows, before shuffling, as Keras does (`validation_stratify=True`: rows of
+        every class); `validation_data` is (x, y) or (x, y, sample_weight). `class_weight` is {label: weight} or
+        "balanced", for the training rows. `steps_per_epoch` ends an epoch early. A call that is refused changes
         nothing, and an unbuilt model stays unbuilt. A step that is not finite is not written: NonFiniteError names the
         first bad operation (`doctor="off"`: it is skipped and counted).
         """
-        self._compiled("fit")
-        _check_fit(validation_split, doctor)
-        each = range(_whole("initial_epoch", initial_epoch, 0, least=0), _whole("epochs", epochs, 1))
+        self.need_compiled("fit")
+        check_fit(validation_split, doctor)
+        each = range(whole("initial_epoch", initial_epoch, 0, least=0), whole("epochs", epochs, 1))
+        plan = FitPlan(
+            batch=whole("batch_size", batch_size, 32),
+            epochs=each,
+            shuffle=shuffle,
+            steps=None if steps_per_epoch is None else whole("steps_per_epoch", steps_per_epoch, 1),
+            check_steps=None if validation_steps is None else whole("validation_steps", validation_steps, 1),
+            check_batch=whole("validation_batch_size", validation_batch_size, whole("batch_size", batch_size, 32)),
+            check_epochs=validation_freq,
+            skip_nonfinite=doctor == "off",
+        )
         history = History()
         with self._unbuilt_if_refused():
-            job = self._job(
-                x, y, _whole("batch_size", batch_size, 32), each, shuffle, doctor,
-                (validation_split, validation_data), (class_weight, sample_weight),
-            )  # fmt: skip
-            params = {"verbose": verbose, "epochs": each.stop, "steps": -(-len(job.columns[0]) // job.batch)}
+            self._ready(x)
+            data = feed.feed(self, x, y, sample_weight)
+            data, held = held_out(self, data, validation_data, validation_split, validation_stratify)
+            job = self._job(plan, _class_weighted(data, class_weight), held)
+            params = {"verbose": verbose, "epochs": each.stop, "steps": job.steps}
             job.listeners = Listeners([history, ProgressBar(verbose), *(callbacks or [])], self, params)
         self.history = history
         train(job)
         return history
 
-    def _job(
-        self, x: Any, y: Any, batch: int, epochs: range, shuffle: bool, doctor: str, validation: Any, weights: Any
-    ) -> Job:
+    def _job(self, plan: FitPlan, data: Feed, held: Feed | None) -> Job:
         """Everything that can be refused, refused before the first step."""
-        (share, data), (class_weight, sample_weight) = validation, weights
-        X, target, weight = self._data(x, y, sample_weight)
-        held = None
-        if data is not None:
-            if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-                raise ArgumentError("validation_data cannot be read.", expected="(x, y) or (x, y, sample_weight)")
-            held = self._data(*data)
-        elif share:
-            cut = int(len(X) * (1 - share))
-            if cut == 0 or cut == len(X):
-                raise ValueRangeError(f"validation_split={share} leaves one side empty.", found=f"{len(X)} rows")
-            held = (X[cut:], target[cut:], None if weight is None else weight[cut:])
-            X, target, weight = X[:cut], target[:cut], None if weight is None else weight[:cut]
-        if class_weight is not None:  # of the training rows only, as in Keras
-            each = _by_class(class_weight, target)
-            weight = each if weight is None else weight * each
-        columns = [X, target] if weight is None else [X, target, weight]
-        step, program = self._step("train", weight is not None)
+        step, program = self.step("train", data.weights)
         validate = None
         if held is not None:
-            self._step("evaluate", held[2] is not None)  # what it refuses, it refuses now
-            validate = lambda: self._evaluate(*held, batch)  # noqa: E731
-        empty = Listeners([], self, {})
-        return Job(self, step, program, columns, batch, epochs, shuffle, empty, validate, doctor == "off")
+            self.step("evaluate", held.weights)
+            validate = lambda: self.measure(held, plan.check_batch, plan.check_steps)  # noqa: E731
+        return Job(self, step, program, data.columns, plan, Listeners([], self, {}), validate)
 
-    def _data(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
-        """(X, y, weights) as arrays that fit the model and its loss."""
-        if y is None:
-            raise ArgumentError("y is missing.", fix="model.fit(X, y)")
-        X = self._ready(x)
-        assert self.output_shape is not None
-        target = door.targets(y, self.loss, self.output_shape, len(X), self.layers[-1])
-        return X, target, None if sample_weight is None else door.weights(sample_weight, len(X))
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One step on one batch; returns its loss, or [loss, *metrics], as `evaluate` does."""
+        self.need_compiled("train_on_batch")
+        with self._unbuilt_if_refused():
+            self._ready(x)
+            data = _class_weighted(feed.feed(self, x, y, sample_weight), class_weight)
+            plan = FitPlan(batch=data.rows, epochs=range(1), shuffle=False)
+            job = self._job(plan, data, None)
+        train(job)
+        return self._told(means(job.step), return_dict)
 
     # ------------------------------------------------------------------ evaluate and predict
     def evaluate(
@@ -317,66 +352,111 @@ class Model:
         batch_size: int | None = None,
         verbose: Any = "auto",
         sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Sequence[Any] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """The loss, or [loss, *metrics] where there are metrics, over x and y; with `return_dict` by name."""
-        self._compiled("evaluate")
-        batch = _whole("batch_size", batch_size, 32)
+        self.need_compiled("evaluate")
+        batch = whole("batch_size", batch_size, 32)
         with self._unbuilt_if_refused():
-            data = self._data(x, y, sample_weight)
-        logs = self._evaluate(*data, batch)
-        if return_dict:
-            return logs
-        values = [logs["loss"], *(logs[key] for key in self.metrics)]
-        return values if len(values) > 1 else values[0]
+            self._ready(x)
+            data = feed.feed(self, x, y, sample_weight)
+        listeners = Listeners(callbacks or [], self, {"verbose": verbose, "epochs": 1, "steps": -(-data.rows // batch)})
+        listeners.tell("on_test_begin", {})
+        logs = self.measure(data, batch, steps)
+        listeners.tell("on_test_end", logs)
+        return self._told(logs, return_dict)
 
-    def _evaluate(self, X: Any, target: Any, weight: Any, batch: int) -> dict[str, float]:
-        step, program = self._step("evaluate", weight is not None)
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """`evaluate` on one batch."""
+        return self.evaluate(x, y, batch_size=len(flat(x)[0]), sample_weight=sample_weight, return_dict=return_dict)
+
+    def measure(self, data: Feed, batch: int, steps: int | None = None) -> dict[str, float]:
+        """The logged numbers of data in inference mode."""
+        step, program = self.step("evaluate", data.weights)
         for sums in step.sums.values():
             sums.reset()
-        source = Arrays([X, target] if weight is None else [X, target, weight], batch)
-        program.run(source, 0, source.steps, {})
+        source = Arrays(data.columns, batch)
+        program.run(source, 0, min(steps or source.steps, source.steps), {})
         return means(step)
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
-        """The raw output (m, …) for x: probabilities where the last activation makes them, else logits or values."""
-        rows = _whole("batch_size", batch_size, _PREDICT_ROWS)
-        array = self._ready(x)
+    def _told(self, logs: dict[str, float], as_dict: bool) -> Any:
+        if as_dict:
+            return logs
+        values = [logs["loss"], *(value for key, value in self._in_order(logs) if key != "loss")]
+        return values if len(values) > 1 else values[0]
+
+    def _in_order(self, logs: Mapping[str, float]) -> list[tuple[str, float]]:
+        """The logged numbers in the order of outputs and of their metrics."""
+        alone = len(self.heads) == 1
+        keys = [] if alone else [f"{head.name}_loss" for head in self.heads]
+        keys += [head.named(key, alone) for head in self.heads for key in (*head.metrics, *head.weighted)]
+        return [(key, logs[key]) for key in keys]
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None, callbacks: Any = None
+    ) -> Any:
+        """The raw output (m, …) for x: probabilities where the last activation makes them, else logits or values.
+
+        Several outputs come as a list, or as a dict where the model was given one.
+        """
+        rows = whole("batch_size", batch_size, _PREDICT_ROWS)
+        arrays = self._ready(x)
         if self._predict_program is None:
-            assert self.input_shape is not None
-            self._predict_graph = prediction(self.forward, self.input_shape, self.dtype)
+            leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
+            with Pass(False):
+                self._predict_graph = Graph(leaves, self.forward(leaves))
             self._predict_program = engine(self.engine_name).compile(self._predict_graph)
-        leaf = self._predict_graph.inputs[0]
-        parts = [
-            self._predict_program.evaluate({leaf: array[i : i + rows]}).outputs[0] for i in range(0, len(array), rows)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        stop = len(arrays[0]) if steps is None else min(len(arrays[0]), steps * rows)
+        chunks = []
+        for begin in range(0, stop, rows):
+            part = [array[begin : min(begin + rows, stop)] for array in arrays]
+            feeds = dict(zip(self._predict_graph.inputs, part, strict=True))
+            chunks.append(self._predict_program.evaluate(feeds).outputs)
+        joined = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+        return self._output_form(joined)
+
+    def _output_form(self, outputs: list[Any]) -> Any:
+        if isinstance(getattr(self, "output_form", None), Mapping):
+            return dict(zip(self.output_form, outputs, strict=True))
+        return outputs if isinstance(self.output_shape, list) else outputs[0]
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """`predict` on one batch."""
+        return self.predict(x, batch_size=len(flat(x)[0]))
 
     def predict_probabilities(self, x: Any) -> Any:
         """Probabilities (m, k): the output, or its softmax or sigmoid where the loss is told that it holds logits."""
         output = self.predict(x)
-        if self.loss is None or not self.loss.from_logits:
+        if self._compiled is None or not self.loss.from_logits:
             return output
         return resolve_activation(self.loss.link)(output)
 
-    def predict_classes(self, x: Any) -> Any:
-        """The most probable class of each example: its name where `model.classes` is known, else its number."""
+    def predict_classes(self, x: Any, threshold: Any = 0.5) -> Any:
+        """The most probable class of each example: its name where `model.classes` is known, else its number.
+
+        For several labels (sigmoid outputs) the 0/1 decisions (m, k); `threshold` is one number or one a label.
+        """
         p = self.predict_probabilities(x)
-        labels = p.argmax(axis=1) if p.shape[1] > 1 else (p[:, 0] > 0.5).astype(np.int64)
+        if p.shape[1] > 1 and getattr(self.loss, "link", None) == "sigmoid":
+            return (p > np.asarray(threshold)).astype(np.int64)
+        labels = p.argmax(axis=1) if p.shape[1] > 1 else (p[:, 0] > threshold).astype(np.int64)
         return labels if self.classes is None else np.array(self.classes)[labels]
 
-    def __call__(self, x: Any, training: bool = False) -> Any:
-        """The output: for arrays an array, for a node a node."""
-        if not isinstance(x, Node):
-            if not training:
-                return self.predict(x)
-            array = self._ready(x)
-            leaf = input_leaf((M, *array.shape[1:]), "x", self.dtype)
-            with Pass(True):
-                return np.array(registry.lookup("engine.values")([out := self.forward(leaf)], {leaf: array})[out])
-        if not self.built:
-            self.build(x.shape)
-        return self.forward(x)
+    def __call__(self, *inputs: Any, training: bool = False) -> Any:
+        """On arrays an array; on nodes a node: a model is a layer, too."""
+        _, values = taken_apart(inputs)
+        if any(isinstance(value, Node) for value in values):
+            return super().__call__(*inputs, training=training)
+        if not training:
+            return self.predict(inputs[0] if len(inputs) == 1 else list(inputs))
+        arrays = self._ready(inputs[0] if len(inputs) == 1 else list(inputs))
+        leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
+        with Pass(True):
+            out = self.forward(leaves)
+        known = registry.lookup("engine.values")(out, dict(zip(leaves, arrays, strict=True)))
+        return self._output_form([np.array(known[node]) for node in out])
 
     # ------------------------------------------------------------------ words
     def summary(self, print_fn: Any = print) -> None:
@@ -386,16 +466,6 @@ class Model:
     def save(self, path: Any, overwrite: bool = True) -> None:
         """Write one file with network, weights, optimizer and history; see `backlit.load_model`."""
         registry.lookup("io.save_model")(self, path, overwrite)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        raise MissingAttributeError(
-            f"{type(self).__name__} has no attribute {name!r}.", fix=did_you_mean(name, dir(self))
-        )
 
 
 class Sequential(Model):
@@ -407,18 +477,23 @@ class Sequential(Model):
     10285
     """
 
-    def __init__(self, layers: Sequence[Any] | None = None, name: str = "sequential"):
-        super().__init__(name=name)
-        self._given_input: Input | None = None
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None):
+        super().__init__(name=name, trainable=trainable)
+        self._chain: list[Layer] = []
+        self._start: Leaf | None = None
         for layer in layers or []:
             self.add(layer)
 
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Every layer on the output of the one before."""
+        return chain(self._chain, x)
+
     def add(self, layer: Any) -> None:
         """Put a layer at the end; an `Input` may come first, and builds the model as it grows."""
-        if isinstance(layer, Input):
-            if self.layers:
-                raise ArgumentError("Input comes first.", found=f"behind {self.layers[-1].name!r}")
-            self._given_input, self.dtype = layer, layer.dtype
+        if isinstance(layer, Leaf) and layer.kind == "input":
+            if self._chain:
+                raise ArgumentError("Input comes first.", found=f"behind {self._chain[-1].name!r}")
+            self._start = layer
             return
         if not isinstance(layer, Layer):
             raise ArgumentError(
@@ -426,63 +501,40 @@ class Sequential(Model):
                 expected="objects such as Dense(25)",
                 fix="a class needs its arguments: Dense(25)",
             )
-        if layer in self.layers:
+        if layer in self._chain:
             raise ArgumentError(f"layer {layer.name!r} is already in this model.", fix="make a second layer")
-        before = (self.layers, self.input_shape, self.output_shape, layer.name)
-        layer.name, self.layers = self._name_for(layer), [*self.layers, layer]
-        self.input_shape = self.output_shape = None
+        self._grow([*self._chain, layer])
+
+    def pop(self) -> Layer:
+        """Take the last layer away and return it."""
+        if not self._chain:
+            raise NotReadyError("the model has no layers.", fix="add one first")
+        last = self._chain[-1]
+        self._grow(self._chain[:-1])
+        return last
+
+    def _grow(self, layers: list[Layer]) -> None:
+        before = (self._chain, self.built, self.input_leaves, self.output_shape)
+        self._chain, self.built, self.output_shape = layers, False, None
         try:
-            if self._given_input is not None:
-                self.build(self._given_input.shape)
+            if self._start is not None and layers:
+                self._build_on(self._start)
         except BaseException:
-            self.layers, self.input_shape, self.output_shape, layer.name = before
+            self._chain, self.built, self.input_leaves, self.output_shape = before
             raise
         self._forget_training()
 
-    def _name_for(self, layer: Layer) -> str:
-        """Automatic names count up: dense, dense_1; two layers of one given name are refused."""
-        used = {each.name for each in self.layers}
-        base = layer.given_name or layer.name
-        if layer.given_name in used:
-            raise ValueRangeError(f"two layers are called {base!r}.", fix="give each its own name")
-        return next(name for name in chain([base], (f"{base}_{k}" for k in count(1))) if name not in used)
 
-    def forward(self, x: Node) -> Node:
-        """Every layer on the output of the one before."""
-        if not self.layers:
-            raise NotReadyError("the model has no layers.", fix="Sequential([Dense(1)])")
-        for layer in self.layers:
-            x = layer(x)
-        if x.dtype not in FLOATS:
-            raise ArgumentError("the last layer must give floating-point numbers.", found=x.dtype)
-        return x
+def _shape_form(leaves: Any) -> Any:
+    if isinstance(leaves, Mapping):
+        return {key: leaf.shape for key, leaf in leaves.items()}
+    return [leaf.shape for leaf in leaves] if isinstance(leaves, (list, tuple)) else leaves.shape
 
 
-def _whole(what: str, value: Any, default: int, least: int = 1) -> int:
-    """A number of rows or epochs; None is the default."""
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueRangeError(f"{what} must be a whole number from {least}.", found=repr(value))
-    return int(value)
-
-
-def _check_fit(split: float, doctor: str) -> None:
-    if not 0 <= split < 1:
-        raise ValueRangeError(
-            "validation_split is a share of the rows.", expected="0 <= validation_split < 1", found=str(split)
-        )
-    if doctor not in ("warn", "raise", "off"):
-        raise ValueRangeError("there is no such doctor.", expected="'warn', 'raise' or 'off'", found=repr(doctor))
-
-
-def _by_class(class_weight: Any, target: Any) -> Any:
-    if not isinstance(class_weight, Mapping):
-        raise ArgumentError("class_weight cannot be read.", expected="{label: weight}", found=repr(class_weight)[:60])
-    labels = (
-        target.reshape(len(target), -1)[:, 0] if target.ndim == 1 or target.shape[1] == 1 else target.argmax(axis=1)
-    )
-    missing = sorted(set(np.unique(labels).tolist()) - set(class_weight))
-    if missing:
-        raise ValueRangeError("class_weight does not name every class of y.", found=f"missing: {missing}")
-    return door.weights([class_weight[label] for label in labels.tolist()], len(labels), "class_weight")
+def _class_weighted(data: Feed, class_weight: Any) -> Feed:
+    if class_weight is None:
+        return data
+    if len(data.y) > 1:
+        raise ArgumentError("class_weight is for models of one output.", fix="use sample_weight={output: weights}")
+    each = feed.by_class(class_weight, data.y[0])
+    return Feed(data.x, data.y, [each if data.w[0] is None else data.w[0] * each])

@@ -15,7 +15,8 @@ from ..io.bundled import Dataset
 from ..io.split import Split, split
 from ..layers.activation import Activation
 from ..layers.dense import Dense
-from ..layers.layer import Input, Layer
+from ..layers.layer import Layer
+from ..layers.network import Input
 from ..layers.preprocessing import Normalization, Rescaling
 from ..layers.regularizers import L2
 from . import scores

@@ -11,35 +11,39 @@ import numpy as np
 from ..core.grad import grad, name
 from ..core.node import STRONG, Leaf, Node, input_leaf, state
 from ..core.op import cast, literal
-from ..core.shapes import M, Shape
+from ..core.shapes import M
 from ..core.walk import Graph
 from ..layers.layer import Pass
 from ..ops.elementwise import isfinite, logical_and, sqrt, square
-from ..ops.reduce import mean, size
+from ..ops.reduce import size
 from ..ops.reduce import sum as sum_
 from ..rewrite import stable
 from ..rewrite.rule import apply
-from .losses import Loss, reduced
+from .heads import Head
+from .losses import reduced
 from .metrics import Metric
 from .optimizers import Optimizer
 
 
 @dataclass(frozen=True)
 class Sums:
-    """The running sum and count of one logged number: state of the step, reset at the start of an epoch."""
+    """The running sums behind one logged number: state of the step, reset at the start of an epoch."""
 
-    total: Leaf
-    count: Leaf
+    leaves: Mapping[str, Leaf]
+    metric: Metric | None  # None: total over count
 
     def reset(self) -> None:
         """Forget what was summed."""
-        self.total.assign(0.0)
-        self.count.assign(0.0)
+        for leaf in self.leaves.values():
+            leaf.assign(np.zeros(leaf.shape))
 
     @property
-    def mean(self) -> float:
-        """The mean of what was summed."""
-        return float(self.total.array / self.count.array) if self.count.array > 0 else float("nan")
+    def mean(self) -> Any:
+        """The number that the sums stand for."""
+        totals = {key: leaf.array for key, leaf in self.leaves.items()}
+        if self.metric is None:
+            return float(totals["total"] / max(totals["count"], 1e-300))
+        return self.metric.result(totals)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Step:
     """A step's graph and its leaves. `outputs` of the graph: the loss and, when training, the norm of the gradient."""
 
     graph: Graph
-    columns: tuple[Leaf, ...]  # x, y and, where given, the weights
+    columns: tuple[Leaf, ...]  # inputs, targets and, where given, the weights
     rate: Leaf | None
     number: Leaf | None
     sums: Mapping[str, Sums]
@@ -57,55 +61,90 @@ class Step:
 class Task:
     """What a model is trained for."""
 
-    forward: Callable[[Node], Node]
+    forward: Callable[[Sequence[Node]], Sequence[Node]]  # input nodes to output nodes, those of the heads
     penalties: Callable[[], list[Node]]
-    loss: Loss
-    metrics: Mapping[str, Metric]
-    shape: Shape  # of the input
-    output: Shape
+    heads: Sequence[Head]
+    inputs: Sequence[Leaf]  # one leaf an input: shape, dtype and name
     dtype: str
-    weighted: bool
+    weights: tuple[Any, ...]  # for each head the shape of one example's weights, or None
 
 
-def _columns(task: Task) -> tuple[Leaf, ...]:
-    x = input_leaf(task.shape, "x", task.dtype)
-    y_shape = task.output[:-1] if task.loss.labels else task.output
-    y = input_leaf(y_shape, "y", "int64" if task.loss.labels else task.dtype)
-    return (x, y, input_leaf((M,), "sample_weight", task.dtype)) if task.weighted else (x, y)
+@dataclass(frozen=True)
+class _Columns:
+    x: list[Leaf]
+    y: list[Leaf]
+    w: list[Leaf | None]
+
+    @property
+    def all(self) -> tuple[Leaf, ...]:
+        return (*self.x, *self.y, *(leaf for leaf in self.w if leaf is not None))
 
 
-def _measured(task: Task, columns: Sequence[Leaf], p: Node) -> tuple[Node, dict[str, tuple[Node, Node]]]:
-    """The loss with penalties, and for every logged number what is added to its sum and its count."""
-    y, weight = columns[1], columns[2] if task.weighted else None
-    rows = size(columns[0], axis=0)
-    total = reduced(task.loss.per_example(y, p), weight, task.loss.reduction or "sum_over_batch_size")
+def _columns(task: Task) -> _Columns:
+    alone = len(task.heads) == 1
+    x = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in task.inputs]
+    y = []
+    for head in task.heads:
+        shape = head.shape[:-1] if head.loss.labels else head.shape
+        y.append(input_leaf(shape, head.named("y", alone), "int64" if head.loss.labels else task.dtype))
+    w = [
+        None if shape is None else input_leaf((M, *shape), head.named("sample_weight", alone), task.dtype)
+        for head, shape in zip(task.heads, task.weights, strict=True)
+    ]
+    return _Columns(x, y, w)
+
+
+def _measured(task: Task, columns: _Columns) -> tuple[Node, dict[str, tuple[Metric | None, dict[str, Node]]]]:
+    """The total loss with penalties, and for every logged number what each of its sums grows by."""
+    outputs = task.forward(columns.x)
+    alone = len(task.heads) == 1
+    rows = cast(size(columns.x[0], axis=0), "float64")
+    total: Any = None
+    added: dict[str, tuple[Metric | None, dict[str, Node]]] = {"loss": (None, {})}
+    for head, y, w, p in zip(task.heads, columns.y, columns.w, outputs, strict=True):
+        loss = reduced(head.loss.per_example(y, p), w, head.loss.reduction or "sum_over_batch_size")
+        if not alone:
+            loss = name(loss, f"{head.name} loss")
+            added[f"{head.name}_loss"] = (None, {"total": cast(loss, "float64") * rows, "count": rows})
+        share = loss if head.share == 1 else loss * head.share
+        total = share if total is None else total + share
+        for key, metric in head.metrics.items():  # not weighted, as in Keras: the weights are the loss's
+            added[head.named(key, alone)] = (metric, metric.states(y, p, None))
+        for key, metric in head.weighted.items():
+            added[head.named(key, alone)] = (metric, metric.states(y, p, w))
     for penalty in task.penalties():
         total = total + penalty
-    loss = name(total, "loss")
-    added = {"loss": (cast(loss, "float64") * cast(rows, "float64"), cast(rows, "float64"))}
-    for key, metric in task.metrics.items():
-        each = metric.per_example(y, p)  # not weighted, as in Keras: the weights are the loss's
-        each = mean(each, axis=tuple(range(1, each.ndim))) if each.ndim > 1 else each
-        added[key] = (cast(sum_(each), "float64"), cast(rows, "float64"))
-    return loss, added
+    total = name(total, "loss")
+    added["loss"] = (None, {"total": cast(total, "float64") * rows, "count": rows})
+    return total, added
 
 
-def _sum_updates(added: Mapping[str, tuple[Node, Node]]) -> tuple[dict[str, Sums], dict[Leaf, Node]]:
-    sums = {key: Sums(state(0.0, f"{key}_sum"), state(0.0, f"{key}_count")) for key in added}
+def _sum_updates(
+    added: Mapping[str, tuple[Metric | None, Mapping[str, Node]]],
+) -> tuple[dict[str, Sums], dict[Leaf, Node]]:
+    sums: dict[str, Sums] = {}
     updates: dict[Leaf, Node] = {}
-    for key, (total, count) in added.items():
-        updates[sums[key].total] = sums[key].total + total
-        updates[sums[key].count] = sums[key].count + count
+    for key, (metric, parts) in added.items():
+        leaves = {part: state(np.zeros(node.shape), f"{key}_{part}") for part, node in parts.items()}
+        sums[key] = Sums(leaves, metric)
+        updates.update({leaves[part]: leaves[part] + node for part, node in parts.items()})
     return sums, updates
 
 
-def training_step(task: Task, optimizer: Optimizer, slots: Mapping[Leaf, Mapping[str, Leaf]], seed: int) -> Step:
-    """The whole step. `slots` holds, for every parameter that is trained, its slots by name."""
+def training_step(
+    task: Task,
+    optimizer: Optimizer,
+    slots: Mapping[Leaf, Mapping[str, Leaf]],
+    seed: int,
+    constraints: Mapping[Leaf, Any],
+) -> Step:
+    """The whole step. `slots` holds, for every parameter that is trained, its slots by name; `constraints` what brings
+    a parameter back after its update."""
     columns = _columns(task)
     rate = input_leaf((), "learning_rate", "float64", weak=STRONG + 1)
     number = input_leaf((), "step", "float64", weak=STRONG + 1)
     with Pass(True, literal(seed, "uint32"), number) as running:
-        loss, added = _measured(task, columns, task.forward(columns[0]))
+        loss, added = _measured(task, columns)
     sums, updates = _sum_updates(added)
     updates.update(running.writes)
     written = apply([loss, *updates.values()], stable.RULES)  # before the derivative: see rewrite/stable.py
@@ -114,29 +153,25 @@ def training_step(task: Task, optimizer: Optimizer, slots: Mapping[Leaf, Mapping
     squares: Any = literal(0.0, "float64")
     for parameter, g in zip(slots, gradients, strict=True):
         new, new_slots = optimizer.step(parameter, g, slots[parameter], rate, number)
+        if parameter in constraints:
+            new = constraints[parameter](new)
         updates[parameter] = name(cast(new, parameter.dtype), f"{parameter.name} next")
         updates.update({slots[parameter][key]: cast(value, parameter.dtype) for key, value in new_slots.items()})
         squares = squares + cast(sum_(square(g)), "float64")
     gate = logical_and(isfinite(loss), isfinite(squares))
-    graph = Graph([*columns, rate, number], [loss, name(sqrt(squares), "gradient norm")], updates, gate)
-    return Step(graph, columns, rate, number, sums)
+    graph = Graph([*columns.all, rate, number], [loss, name(sqrt(squares), "gradient norm")], updates, gate)
+    return Step(graph, columns.all, rate, number, sums)
 
 
 def evaluation_step(task: Task) -> Step:
     """The same numbers in inference mode, nothing written but their sums."""
     columns = _columns(task)
     with Pass(False):
-        loss, added = _measured(task, columns, task.forward(columns[0]))
+        loss, added = _measured(task, columns)
     sums, updates = _sum_updates(added)
     written = apply([loss, *updates.values()], stable.RULES)
-    return Step(Graph(columns, written[:1], dict(zip(updates, written[1:], strict=True))), columns, None, None, sums)
-
-
-def prediction(forward: Callable[[Node], Node], shape: Shape, dtype: str) -> Graph:
-    """The graph from input to output in inference mode."""
-    x = input_leaf(shape, "x", dtype)
-    with Pass(False):
-        return Graph([x], [forward(x)])
+    graph = Graph(columns.all, written[:1], dict(zip(updates, written[1:], strict=True)))
+    return Step(graph, columns.all, None, None, sums)
 
 
 def make_slots(optimizer: Optimizer, parameters: Sequence[Leaf]) -> dict[Leaf, dict[str, Leaf]]:
