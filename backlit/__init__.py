@@ -25,8 +25,8 @@ _ROOMS = (
 )  # fmt: skip
 
 __all__ = [
-    "BacklitError", "Graph", "Input", "Leaf", "M", "Model", "Node", "Sequential", "check_grad", "compile",
-    "composite", "constant",
+    "BacklitError", "Graph", "Input", "Leaf", "M", "Model", "Node", "Sequential", "check_grad", "clone_model",
+    "compile", "composite", "constant",
     "elementwise", "floatx", "grad", "input", "load_model", "name", "set_floatx", "show_versions", "structural",
     "variable",
 ]  # fmt: skip
@@ -36,6 +36,11 @@ def load_model(path: Any) -> Any:
     """The model that `model.save(path)` wrote. Raises FileMissingError, or FileError where the file cannot be
     trusted."""
     return importlib.import_module(".train.saving", __name__).load_model(path)
+
+
+def clone_model(model: Any) -> Any:
+    """A new model of the same structure, uncompiled, with new layers and freshly drawn weights."""
+    return importlib.import_module(".train.structure", __name__).clone_model(model)
 
 
 def __getattr__(name: str) -> Any:

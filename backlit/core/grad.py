@@ -60,6 +60,8 @@ def name(node: Node, text: str) -> Node:
     c = w * 3
     c + 1
     """
+    if not isinstance(text, str):
+        raise ArgumentError("a name is text.", found=repr(text))
     return registry.lookup("op.mark").node(node, name=text)  # type: ignore[no-any-return]
 
 
@@ -98,7 +100,12 @@ def reverse(
 
 def _vjp(node: Node, g: Any) -> Sequence[Node | None]:
     if node.op.vjp is not None:
-        found = node.op.vjp(g, node, *([node.inputs] if node.op.variadic else node.inputs), **node.attrs)  # type: ignore[no-any-return]
+        given = node.op.vjp(g, node, *([node.inputs] if node.op.variadic else node.inputs), **node.attrs)
+        if len(given) != len(node.inputs):
+            raise GraphError(
+                f"the derivative of {node.op.name} is of {len(given)} inputs.", expected=f"{len(node.inputs)} gradients"
+            )
+        return given
     if node.body is None:
         return [None] * len(node.inputs)
     bodies = list(node.body) if node.several else [node.body]

@@ -76,7 +76,7 @@ def check_grad(
             raise ArgumentError("check_grad nudges variables.", found=repr(leaf), fix="pass variables under J, or none")
     exact, became = cast(Graph([], [J]), "float64")
     cost = exact.outputs[0]
-    copies = [became.get(leaf, leaf) for leaf in wanted]
+    copies = [became.get(leaf, leaf) for leaf in wanted if leaf.array.size]
     slopes = grad(cost, copies)
     rows = [_row(cost, leaf, slope, eps, place) for place, (leaf, slope) in enumerate(zip(copies, slopes, strict=True))]
     return GradCheck(tuple(rows), tolerance)

@@ -59,8 +59,9 @@ def compile(
     >>> float(step()), float(w.value)
     (9.0, 2.4)
     """
-    single = isinstance(outputs, Node) and not outputs.several
-    wanted = [part for each in ([outputs] if isinstance(outputs, Node) else outputs) for part in _parts(as_node(each))]
+    listed = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    wanted = [part for each in listed for part in _parts(as_node(each))]
+    single = not isinstance(outputs, (list, tuple)) and len(wanted) == 1
     written = {leaf: _fitted(leaf, as_node(new)) for leaf, new in (updates or {}).items()}
     graph = Graph(
         [inputs] if isinstance(inputs, Node) else inputs, wanted, written, _all_finite(list(written.values()))

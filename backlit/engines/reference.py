@@ -67,15 +67,22 @@ def _checked(out: Any, node: Node, shape: Any, dtype: str, rows: int | None) -> 
 
 
 def first_nonfinite(roots: Sequence[Node], feed: Mapping[Leaf, Any]) -> tuple[Node, Array, list[Any]] | None:
-    """The first node whose value is not finite though its inputs are: the node, its value, its inputs' values."""
+    """The first node whose value is not finite though its inputs are: the node, its value, its inputs' values.
+
+    A number or array written so on purpose, such as -inf under a mask, comes last.
+    """
     known = values(roots, feed)
+    written = None
     for node in topological(roots, _below):
         value = known[node]
         if node.several or np.asarray(value).dtype.kind != "f" or np.isfinite(value).all():
             continue
         if all(np.isfinite(known[i]).all() for i in node.inputs if not i.several) and node.body is None:
-            return node, value, [known[i] for i in node.inputs]
-    return None
+            found = node, value, [known[i] for i in node.inputs]
+            if node.inputs or (isinstance(node, Leaf) and node.kind in ("variable", "state", "input")):
+                return found
+            written = written or found
+    return written
 
 
 class ReferenceProgram:

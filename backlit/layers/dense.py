@@ -39,9 +39,10 @@ class Dense(Layer):
         dtype: str | None = None,
     ):
         super().__init__(name=name, trainable=trainable, dtype=dtype)
-        if isinstance(units, bool) or not isinstance(units, Integral) or units < 1:
+        whole: Any = units  # NumPy's whole numbers count, too
+        if isinstance(whole, bool) or not isinstance(whole, Integral) or whole < 1:
             raise ValueRangeError("Dense needs a number of units.", expected="a whole number from 1", found=repr(units))
-        self.units, self.use_bias = int(units), use_bias
+        self.units, self.use_bias = int(whole), use_bias
         self.activation = resolve(activation)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer

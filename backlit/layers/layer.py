@@ -252,9 +252,9 @@ class Layer(Record):
 
     def _called(self, given: tuple[Any, ...], training: bool) -> Any:
         """`call`, with `training` where it takes it."""
-        if "training" in inspect.signature(self.call).parameters:
-            return self.call(*given, training=training)
-        return self.call(*given)
+        call: Any = self.call
+        takes_it = "training" in inspect.signature(call).parameters
+        return call(*given, training=training) if takes_it else call(*given)
 
     def _misfit(self, error: ShapeError, nodes: Sequence[Node]) -> ShapeError:
         shapes = " and ".join(show(node.shape) for node in nodes)
@@ -371,7 +371,8 @@ class Layer(Record):
 # ---------------------------------------------------------------------- structures of inputs
 def taken_apart(inputs: tuple[Any, ...]) -> tuple[Any, list[Any]]:
     """(form, values) of the inputs of a call: one value, a list, a dict, or several arguments of these kinds."""
-    forms, values = [], []
+    forms: list[Any] = []
+    values: list[Any] = []
     for each in inputs:
         if isinstance(each, dict):
             forms.append(tuple(each))

@@ -108,28 +108,30 @@ any: Op = _reduction(
 
 
 def _arg_shape(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> Shape:
+    if attrs["axis"] is None:
+        return ()
     (axis,) = normal_axes(attrs["axis"], len(shapes[0]), name)
     return shapes[0][:axis] + shapes[0][axis + 1 :]
 
 
-_ARG_CASES = (case((2, 3)), case((2, 3), axis=0), case((M, 4), axis=-1))
+_ARG_CASES = (case((2, 3)), case((2, 3), axis=-1), case((2, 3), axis=0), case((M, 4), axis=-1))
 argmax: Op = structural(
     "argmax",
-    ref=lambda x, *, axis=-1: np.argmax(x, axis=axis),
+    ref=lambda x, *, axis=None: np.argmax(x, axis=axis),
     shape=_arg_shape,
     dtype="int64",
     probe=Probe((distinct(-3, 3),), _ARG_CASES),
     range=(0, np.inf),
-    doc="The place of the largest along `axis`, the first of equal ones.",
+    doc="The place of the largest along `axis` (None: among all in row-major order), the first of equal ones.",
 )
 argmin: Op = structural(
     "argmin",
-    ref=lambda x, *, axis=-1: np.argmin(x, axis=axis),
+    ref=lambda x, *, axis=None: np.argmin(x, axis=axis),
     shape=_arg_shape,
     dtype="int64",
     probe=Probe((distinct(-3, 3),), _ARG_CASES),
     range=(0, np.inf),
-    doc="The place of the smallest along `axis`, the first of equal ones.",
+    doc="The place of the smallest along `axis` (None: among all in row-major order), the first of equal ones.",
 )
 
 

@@ -54,12 +54,12 @@ class Model(Functional):
         self.classes: tuple[str, ...] | None = None
         self.about: dict[str, Any] = {}  # what the saved file says of data and preprocessing
         self.stop_training = False
-        self._compiled: Compiled | None = None
+        self.asked: Compiled | None = None
         self._metrics: dict[str, Metric] | None = None
         self._forget_training()
         if inputs is not None:
             self.connect(inputs, outputs)
-            self._build_on(inputs)
+            self.build_on(inputs)
 
     # ------------------------------------------------------------------ building
     @property
@@ -80,7 +80,7 @@ class Model(Functional):
             leaves = [self._leaf(shape, f"input_{place}") for place, shape in enumerate(input_shape)]
         else:
             leaves = self._leaf(input_shape, "input")
-        self._build_on(leaves)
+        self.build_on(leaves)
 
     def _leaf(self, shape: Any, name: str, dtype: str | None = None) -> Leaf:
         sizes = tuple(shape)
@@ -91,7 +91,8 @@ class Model(Functional):
         first = self.layers[0] if self.layers else self
         return getattr(type(first), "input_dtype", None) or self.dtype
 
-    def _build_on(self, leaves: Any) -> None:
+    def build_on(self, leaves: Any) -> None:
+        """Make all weights for these input leaves, or none."""
         out = self.build_for(leaves)
         shapes = [node.shape for node in (out if isinstance(out, list) else [out])]
         self.built, self.input_shape = True, _shape_form(leaves)
@@ -118,7 +119,7 @@ class Model(Functional):
                 self._leaf(a.shape[1:], f"input_{place}" if len(arrays) > 1 else "input", self._dtype_for(a))
                 for place, a in enumerate(arrays)
             ]
-            self._build_on(put_together(form, leaves)[0])
+            self.build_on(put_together(form, leaves)[0])
         return feed.inputs(self, x)
 
     def _dtype_for(self, array: Any) -> str | None:
@@ -186,13 +187,13 @@ class Model(Functional):
             raise ArgumentError(
                 "compile needs a loss.", fix="model.compile(loss=SparseCategoricalCrossentropy(from_logits=True))"
             )
-        asked = Compiled(loss, loss_weights, metrics, weighted_metrics)
-        asked.check()
+        wanted = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        wanted.check()
         rule = Adam() if optimizer is None else Optimizer.get(optimizer)
         registry.lookup(f"engine.{'planned' if engine == 'auto' else engine}")
         if optimizer is None:
             print("backlit: no optimizer was given; Adam(learning_rate=0.001) is used.", file=sys.stderr)
-        self._compiled, self.optimizer, self.engine_name = asked, rule, engine
+        self.asked, self.optimizer, self.engine_name = wanted, rule, engine
         self.loss, self._metrics = loss, None
         self._forget_training()
         if self.built:
@@ -209,8 +210,8 @@ class Model(Functional):
     def heads(self) -> list[Head]:
         """What each output is trained for; the model must be built and compiled."""
         if not self._heads:
-            assert self._compiled is not None
-            self._heads = self._compiled.heads(self.output_names, self.output_shapes)
+            assert self.asked is not None
+            self._heads = self.asked.heads(self.output_names, self.output_shapes)
             if len(self._heads) == 1:
                 self.loss = self._heads[0].loss
         return self._heads
@@ -254,7 +255,7 @@ class Model(Functional):
 
     def need_compiled(self, call: str) -> None:
         """NotReadyError where `compile` has not been called."""
-        if self._compiled is None:
+        if self.asked is None:
             raise NotReadyError(f"{call} needs a compiled model.", fix="model.compile(loss=...) first")
 
     def step_graph(self, weighted: bool = False) -> Graph:
@@ -429,7 +430,7 @@ class Model(Functional):
     def predict_probabilities(self, x: Any) -> Any:
         """Probabilities (m, k): the output, or its softmax or sigmoid where the loss is told that it holds logits."""
         output = self.predict(x)
-        if self._compiled is None or not self.loss.from_logits:
+        if self.asked is None or not self.loss.from_logits:
             return output
         return resolve_activation(self.loss.link)(output)
 
@@ -513,12 +514,17 @@ class Sequential(Model):
         self._grow(self._chain[:-1])
         return last
 
+    def expect(self, leaf: Leaf) -> None:
+        """Build for inputs like `leaf`."""
+        self._start = leaf
+        self._grow(self._chain)
+
     def _grow(self, layers: list[Layer]) -> None:
         before = (self._chain, self.built, self.input_leaves, self.output_shape)
         self._chain, self.built, self.output_shape = layers, False, None
         try:
             if self._start is not None and layers:
-                self._build_on(self._start)
+                self.build_on(self._start)
         except BaseException:
             self._chain, self.built, self.input_leaves, self.output_shape = before
             raise

@@ -33,7 +33,7 @@ class Optimizer(Record):
         return self._rate
 
     @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
+    def learning_rate(self, value: Any) -> None:
         if not isinstance(value, Real) or not 0 < value < float("inf"):
             raise ValueRangeError("the learning rate must be a number above 0.", found=f"learning_rate={value!r}")
         self._rate = float(value)

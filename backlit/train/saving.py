@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,12 @@ import numpy as np
 from ..core import registry
 from ..core.errors import BacklitError, FileError
 from ..core.node import Leaf
-from ..core.record import Record, serialize
-from ..core.shapes import M
+from ..core.record import serialize
 from ..io import file
-from ..layers.layer import Input, Layer
 from .callbacks import History
-from .model import Sequential
+from .model import Model
 from .step import make_slots
+from .structure import describe, describe_inputs, restore, restore_inputs
 
 FORMAT = 1
 _UNREADABLE = (
@@ -37,9 +36,8 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
         )
     if target.exists() and not overwrite:
         raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
-    if not model.built or not isinstance(model, Sequential):
-        raise FileError("only a built Sequential model can be saved.", found=repr(model), fix="build or fit it first")
-    _check_readable(model.layers)
+    if not model.built:
+        raise FileError("only a built model can be saved.", found=repr(model), fix="build or fit it first")
     entries = {
         "model.json": file.to_json(_described(model)),
         "weights.safetensors": file.pack({key: leaf.array for key, leaf in _weights(model).items()}),
@@ -52,7 +50,7 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
 
 def _weights(model: Any) -> dict[str, Leaf]:
     """All weights by the names that they have in the file: layer/weight."""
-    return {f"{layer.name}/{key}": leaf for layer in model.layers for key, leaf in layer.named_weights().items()}
+    return model.named_weights()
 
 
 def _slots(model: Any) -> dict[str, Leaf]:
@@ -64,44 +62,20 @@ def _slots(model: Any) -> dict[str, Leaf]:
     }
 
 
-def _check_readable(layers: Sequence[Layer]) -> None:
-    """Refuse a layer that its configuration would not bring back, such as one with a function of the user's own."""
-    for layer in layers:
-        try:
-            copy = type(layer).from_config(layer.get_config())
-            lost = [key for key, value in vars(layer).items() if _is_function(value) and vars(copy)[key] is not value]
-        except BacklitError:
-            lost = ["configuration"]
-        if lost:
-            raise FileError(
-                f"layer {layer.name!r} ({type(layer).__name__}) cannot be saved: the file could not bring it back.",
-                found=f"its {lost[0]} is known by no name",
-                fix="use a name such as 'relu', or write the function as a layer class of its own",
-            )
-
-
-def _is_function(value: Any) -> bool:
-    return callable(value) and not isinstance(value, (Record, type))
-
-
 def _described(model: Any) -> dict[str, Any]:
     compiled = None
-    if model.loss is not None:
+    if model.asked is not None:
         compiled = {
-            "loss": serialize(model.loss),
+            **{key: serialize(value) for key, value in vars(model.asked).items()},
             "optimizer": serialize(model.optimizer),
             "learning_rate": model.optimizer.learning_rate,
-            "metrics": {key: serialize(metric) for key, metric in model.metrics.items()},
             "engine": model.engine_name,
         }
     return {
         "format": FORMAT,
-        "class": "Sequential",
-        "name": model.name,
-        "dtype": model.dtype,
+        "network": describe(model),
+        "inputs": describe_inputs(model.input_leaves),
         "seed": model.seed,
-        "input_shape": list(model.input_shape[1:]),
-        "layers": [{"name": layer.name, "trainable": layer.trainable, **serialize(layer)} for layer in model.layers],
         "compiled": compiled,
         "iterations": model.iterations,
         "epochs_done": model.epochs_done,
@@ -109,7 +83,7 @@ def _described(model: Any) -> dict[str, Any]:
     }
 
 
-def load_model(path: Any) -> Sequential:
+def load_model(path: Any) -> Any:
     """The model in the file `path`, compiled as it was, its optimizer where it stopped.
 
     Raises FileMissingError, or FileError for a file that is damaged, foreign, of a newer format, or names a layer
@@ -136,29 +110,24 @@ def load_model(path: Any) -> Sequential:
     return model
 
 
-def _rebuilt(said: Mapping[str, Any]) -> Sequential:
-    model = Sequential(name=str(said["name"]))
-    given = Input(said["input_shape"], said["dtype"])
-    model.dtype, model.seed = given.dtype, int(said["seed"])
-    for each in said["layers"]:
-        config = dict(each["config"])
-        layer = Layer.named(each["class"])(**config)
-        layer.given_name = layer.name = each["name"]
-        layer.trainable = bool(each["trainable"])
-        model.add(layer)
-    model.build((M, *given.shape))
+def _rebuilt(said: Mapping[str, Any]) -> Any:
+    model = restore(said["network"])
+    if not isinstance(model, Model):
+        raise FileError("the file does not hold a model.", found=repr(model))
+    if not model.built:
+        model.build_on(restore_inputs(said["inputs"]))
+    model.seed = int(said["seed"])
     model.classes = None if said["classes"] is None else tuple(map(str, said["classes"]))
     return model
 
 
-def _restore_training(model: Sequential, said: Mapping[str, Any], slots: Mapping[str, Any], path: Path) -> None:
+def _restore_training(model: Any, said: Mapping[str, Any], slots: Mapping[str, Any], path: Path) -> None:
     compiled = said["compiled"]
     if compiled is None:
         return
-    model.compile(compiled["optimizer"], compiled["loss"], engine=compiled["engine"])
-    model.restore(
-        compiled["metrics"], float(compiled["learning_rate"]), int(said["iterations"]), int(said["epochs_done"])
-    )
+    given = {key: compiled[key] for key in ("loss", "loss_weights", "metrics", "weighted_metrics")}
+    model.compile(compiled["optimizer"], engine=compiled["engine"], **given)
+    model.restore(float(compiled["learning_rate"]), int(said["iterations"]), int(said["epochs_done"]))
     kept = [leaf for key, leaf in _weights(model).items() if any(name.startswith(f"{key}/") for name in slots)]
     model._slots.update(make_slots(model.optimizer, kept))
     _fill(_slots(model), slots, path)

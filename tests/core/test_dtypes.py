@@ -148,14 +148,24 @@ def test_ids_and_masks_pass_beside_floats():
 # ---------------------------------------------------------------------- which dtypes there are
 @pytest.mark.parametrize("dtype", ["float16", "complex128", "float", "foo", "<U3"])
 def test_other_dtypes_are_refused(dtype):
-    for use in (lambda: bl.variable(1.0, dtype=dtype), lambda: bl.input((), dtype=dtype)):
+    v = bl.variable(1.0)
+    for use in (
+        lambda: bl.variable(1.0, dtype=dtype),
+        lambda: bl.input((), dtype=dtype),
+        lambda: bl.ops.cast(v, dtype),
+        lambda: bl.ops.zeros(shape=(2,), dtype=dtype),
+    ):
         with pytest.raises(DTypeError, match="there is no dtype"):
             use()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "float32"])
 def test_dtypes_may_be_named_as_numpy_does(dtype):
-    assert bl.variable(1.0, dtype=dtype).dtype == bl.input((), dtype=dtype).dtype == "float32"
+    v = bl.variable([1.0, 2.0])
+    for node in (bl.variable(1.0, dtype=dtype), bl.input((), dtype=dtype), bl.ops.cast(v, dtype), v.astype(dtype)):
+        assert node.dtype == "float32"
+    assert v.astype(int).dtype == "int64" and bl.ops.cast(v, dtype) is v.astype("float32")
+    assert bl.ops.ones(shape=(2,), dtype=dtype).dtype == np.float32
 
 
 # ---------------------------------------------------------------------- a whole graph in another dtype

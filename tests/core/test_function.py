@@ -55,7 +55,7 @@ def test_one_output_several_or_none(compiled):
     assert compiled([x * 2], [x])([1, 2])[0].tolist() == [2, 4]
     assert compiled()() == []
     assert [each.tolist() for each in compiled(ops.split(x * 2, sections=2), [x])([1, 2])] == [[2], [4]]
-    assert compiled([3.0, x], [x])([1, 2])[0] == 3.0
+    assert compiled([3.0, x], [x])([1, 2])[0] == 3.0 == compiled(3.0)()
     assert str(compiled(x * 2, [x])) == "input   x  (2,) float64\noutput  x * 2"
 
 
@@ -166,6 +166,18 @@ def test_the_first_bad_node_inside_a_definition_is_named(compiled):
         compiled(updates={v: v - std})()
     assert caught.value.fields["found"] == "array(2,) [1 … 1] from sqrt(array(2,) [-2 … 1])"
     assert caught.value.fields["where"].startswith(f"test_function.py:{made}  std = ")
+
+
+def test_infinity_written_on_purpose_is_not_to_blame(compiled):
+    v = bl.variable([1.0, 2.0, 3.0], "v")
+    masked = ops.softmax(ops.where(v > 1.5, v, -np.inf))
+    step = compiled(updates={v: masked + ops.log(v - 1.5)})
+    with pytest.raises(NonFiniteError) as caught:
+        step()
+    assert caught.value.fields["why"].startswith("log is the first")
+    with pytest.raises(NonFiniteError) as caught:
+        compiled(updates={v: v * np.inf})()
+    assert "inf" in caught.value.fields["found"]
 
 
 def test_a_fed_value_that_is_not_finite_is_named(compiled):

@@ -184,6 +184,13 @@ def test_a_composite_of_several_outputs(own_records):
     assert bl.grad(both(x, x)[0] + both(x, x)[1], x).value == 8.0
 
 
+def test_a_derivative_of_the_wrong_length_is_named(own_records):
+    lost = bl.elementwise("test_short", "a * b", vjp=lambda g, y, a, b: [g * b], doc="Forgets b.")
+    w = bl.variable(2.0)
+    with pytest.raises(GraphError, match="the derivative of test_short is of 1 inputs"):
+        bl.grad(lost(w, w * 2), w)
+
+
 def test_a_definition_may_read_its_inputs_only(own_records):
     w = bl.variable(2.0, "w")
     with pytest.raises(GraphError, match=r"'w'.*not among its inputs"):

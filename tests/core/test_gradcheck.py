@@ -104,6 +104,7 @@ def test_wrt():
     J = a * b
     assert [row.name for row in bl.check_grad(J).rows] == ["a", "b"]
     assert [row.name for row in bl.check_grad(J, b).rows] == ["b"]
+    assert bl.check_grad(J + ops.sum(bl.variable(np.zeros((0, 3)))))
     unrelated = bl.check_grad(J, [other])
     assert unrelated.ok and (unrelated.rows[0].analytic, unrelated.rows[0].difference) == (0, 0)
     assert other.value == 5.0

@@ -167,7 +167,16 @@ def test_what_is_no_number_is_refused(value, w):
         assert isinstance(caught.value, TypeError)
 
 
+def test_whole_numbers_too_large_are_refused():
+    with pytest.raises(DTypeError, match="does not fit into int64"):
+        bl.variable(np.array([2**64 - 1], np.uint64))
+    assert bl.variable(np.array([7], np.uint64)).dtype == "int64"
+
+
 def test_names():
+    for wrong in (lambda: bl.variable(1.0, 3), lambda: bl.name(bl.variable(1.0), 3), lambda: bl.input((), ("x",))):
+        with pytest.raises(ArgumentError, match="a name is text"):
+            wrong()
     assert bl.variable(1.0, "w").name == "w" and bl.variable(1.0).name is None
     w = bl.variable(1.0, "w")
     assert (w * 2).name is None and bl.name(w * 2, "c").name == "c"
@@ -306,6 +315,8 @@ def test_methods(v):
         (a.min(), A.min()),
         (a.dot(A.T), A.dot(A.T)),
         (a.argmax(axis=1), A.argmax(axis=1)),
+        (a.argmax(), A.argmax()),
+        (np.argmin(a), np.argmin(A)),
         (a.clip(1.0, 4.0), A.clip(1, 4)),
         (a.astype("float32"), A.astype("float32")),
     ]:
@@ -396,8 +407,8 @@ def test_numpy_functions_with_arguments():
 
 
 def test_a_numpy_function_without_a_record_says_so(w):
-    for use in (lambda: np.arcsin(w), lambda: np.linalg.inv(w)):
-        with pytest.raises(bl.BacklitError):
+    for use, name in ((lambda: np.arcsin(w), "arcsin"), (lambda: np.linalg.inv(w), "inv")):
+        with pytest.raises(bl.BacklitError, match=rf"there is no record for np\.{name}"):
             use()
     with pytest.raises(TypeError):
         np.exp(w, out=np.zeros(()))
