@@ -20,8 +20,8 @@ from .train.model import Model, Sequential
 from .versions import show_versions
 
 _ROOMS = (
-    "activations", "callbacks", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers", "random",
-    "regularizers",
+    "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers",
+    "random", "regularizers",
 )  # fmt: skip
 
 __all__ = [

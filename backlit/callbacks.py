@@ -1,3 +1,9 @@
 """Callbacks: `from backlit.callbacks import EarlyStopping`."""
 
-from .train.callbacks import *  # noqa: F403 - a callback is in this room as soon as its class stands in train/callbacks.py
+from .core.errors import names_of
+from .train.callbacks import *  # noqa: F403 - a callback is in this room as soon as `__all__` of its module lists it
+from .train.checkpoints import *  # noqa: F403
+from .train.logs import *  # noqa: F403
+from .train.progress import *  # noqa: F403
+
+__getattr__ = names_of(__name__)

@@ -20,7 +20,8 @@ from .core.errors import BacklitError, DataError, FileError, FileMissingError
 from .io.bundled import NAMES
 from .io.tables import read
 from .train import recipe, scores
-from .train.callbacks import Callback, number
+from .train.events import Callback
+from .train.progress import number
 from .train.door import features
 from .versions import show_versions, version
 
@@ -163,10 +164,13 @@ class _EpochBar(Callback):
         )
 
     def __enter__(self) -> _EpochBar:
+        return self
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Show the bar."""
         if self.live:
             self.progress.start()
             self.task = self.progress.add_task("epochs", total=self.epochs, logs="")
-        return self
 
     def __exit__(self, *exc: Any) -> None:
         if self.live:

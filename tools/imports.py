@@ -43,9 +43,11 @@ ALLOWED_TOP: Table = {
 # modules in this way without a row here.
 ALLOWED_LAZY: Table = {
     "engines.scalars": {"scipy"},
+    "engines.threads": {"threadpoolctl"},
     "io.bundled": {"sklearn"},
     "io.file": {"safetensors"},
-    "train.callbacks": {"IPython"},
+    "layers.initializers": {"scipy"},
+    "train.progress": {"IPython"},
     "train.scores": {"sklearn"},
 }
 

@@ -6,7 +6,8 @@ Each class is a `BacklitError` and also the built-in exception that a user of Ke
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 FIELDS = ("expected", "found", "why", "fix", "where")
@@ -63,7 +64,7 @@ class GraphError(BacklitError, ValueError):
     """A graph that cannot mean what was written."""
 
 
-class NonFiniteError(BacklitError, ValueError):
+class NonFiniteError(BacklitError, ValueError, RuntimeError):
     """A training step whose loss or gradient is NaN or infinite; nothing of it was written."""
 
 
@@ -107,3 +108,15 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     names = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(str(word).lower(), names, n=1, cutoff=0.6)
     return f"did you mean {names[near[0]]!r}?" if near else ""
+
+
+def names_of(room: str) -> Callable[[str], Any]:
+    """The `__getattr__` of the module `room`: a misspelt name is answered with the nearest one that is there."""
+
+    def missing(name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        public = [each for each in vars(sys.modules[room]) if not each.startswith("_")]
+        raise MissingAttributeError(f"{room} has no {name!r}.", fix=did_you_mean(name, public))
+
+    return missing

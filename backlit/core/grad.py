@@ -100,7 +100,9 @@ def reverse(
 
 def _vjp(node: Node, g: Any) -> Sequence[Node | None]:
     if node.op.vjp is not None:
-        given = node.op.vjp(g, node, *([node.inputs] if node.op.variadic else node.inputs), **node.attrs)
+        given: Sequence[Node | None] = node.op.vjp(
+            g, node, *([node.inputs] if node.op.variadic else node.inputs), **node.attrs
+        )
         if len(given) != len(node.inputs):
             raise GraphError(
                 f"the derivative of {node.op.name} is of {len(given)} inputs.", expected=f"{len(node.inputs)} gradients"

@@ -59,11 +59,13 @@ class Record(metaclass=_Configured):
     def __init__(self) -> None:
         """Nothing to configure, unless a subclass says so."""
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, spoken: bool = True, **kwargs: Any):
+        """`spoken=False`: found by its class name (in files) only, for what no word alone can make."""
         super().__init_subclass__(**kwargs)
         root = "family" in cls.__dict__  # the base of a family is no member of it
         if not root and not cls.__name__.startswith("_"):
-            for name in (snake(cls.__name__), cls.__name__, *cls.__dict__.get("aliases", ())):
+            words = (snake(cls.__name__), *cls.__dict__.get("aliases", ())) if spoken else ()
+            for name in (cls.__name__, *words):
                 registry.replace(f"{cls.family}.{name}", cls)
 
     @classmethod
@@ -126,3 +128,17 @@ def serialize(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     return getattr(value, "name", None) or getattr(value, "__name__", repr(value))
+
+
+def spellings(names: dict[str, Any], base: type[Record]) -> list[str]:
+    """Put every class of the family `base` in `names` (the globals of a module) also under its lower-case names.
+
+    Keras has both: ``regularizers.L2`` and ``regularizers.l2``. Returns the public names, for ``__all__``.
+    """
+    classes = {name: each for name, each in names.items() if isinstance(each, type) and issubclass(each, base)}
+    public = {name: each for name, each in classes.items() if not name.startswith("_")}
+    for each in list(public.values()):
+        if each is not base:
+            public.update(dict.fromkeys((snake(each.__name__), *each.__dict__.get("aliases", ())), each))
+    names.update(public)
+    return sorted(public)

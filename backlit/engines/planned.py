@@ -8,7 +8,7 @@ they are made once, on the buffers.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from ..rewrite import tidy
 from ..rewrite.rule import apply
 from .base import Array, Program, Result, Run, Source, rows_of
 from .scalars import TABLE
+from .threads import blas_threads
 
 Step = Callable[[], Any]
 _KEPT_PLANS = 4  # numbers of rows for which idle plans are kept
@@ -45,6 +46,7 @@ class Plan:
         self.value: dict[Node, Any] = {}
         self.inputs = {leaf: np.zeros(bind(leaf.shape, rows), leaf.dtype) for leaf in graph.inputs}
         gate = () if graph.gate is None else (graph.gate,)
+        self.work = 0.0  # multiply-adds of the largest product
         self.before = self._plan(topological((*gate, *graph.outputs)))
         self.after = self._plan(topological(graph.updates.values())) + self._commits()
         self.outputs = [self._before_commit(self.value[node]) for node in graph.outputs]
@@ -86,10 +88,12 @@ class Plan:
         if node.op.name == "size" or not node.inputs:
             self.value[node] = np.asarray(node.op.ref(*inputs, **attrs), dtype=node.dtype)
             return []
-        if node.op.name in _VIEWS:
+        if _is_view(node):
             return self._view(node, inputs, attrs)
         if node.several:
             return self._parts(node, inputs, attrs)
+        if node.op.name == "matmul":
+            self.work = max(self.work, float(np.prod(np.shape(inputs[0]))) * np.shape(inputs[1])[-1])
         out = self.pool.take(node, bind(node.shape, self.rows))
         self.value[node] = out
         if node.op.formula is not None:
@@ -170,19 +174,8 @@ class _Pool:
     """Buffers, handed on when the last reader of a value (or of a view of it) has run."""
 
     def __init__(self, graph: Graph):
-        order = topological((*(() if graph.gate is None else (graph.gate,)), *graph.outputs, *graph.updates.values()))
-        self.owner: dict[Node, Node] = {}
-        for node in order:
-            shares = node.op.name in _VIEWS and node.inputs
-            self.owner[node] = self.owner[node.inputs[0]] if shares else node
-        self.left: dict[Node, int] = defaultdict(int)
-        for node in order:
-            for i in node.inputs:
-                self.left[self.owner[i]] += 1
-            if self.owner[node] is not node:
-                self.left[self.owner[node]] += 1
-        for root in graph.roots:
-            self.left[self.owner[root]] += 1  # outputs and new values stay until the step has ended
+        self.left = Counter(i for node in graph.nodes for i in node.inputs)
+        self.left.update(graph.roots)  # outputs and new values stay until the step has ended
         self.blocks: dict[Node, Array] = {}
         self.free: dict[int, list[Array]] = defaultdict(list)
         self.bytes = 0
@@ -197,17 +190,26 @@ class _Pool:
             block = np.zeros(size, np.uint8)
             self.bytes += size
         self.blocks[node] = block
-        self.owner[node] = node
         return block[: int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
 
     def used(self, node: Node) -> None:
-        """`node` has been computed: what only it still read may be handed on."""
-        owners = [self.owner[i] for i in node.inputs]
-        for owner in owners:
-            self.left[owner] -= 1
-            if self.left[owner] == 0 and owner in self.blocks:
-                block = self.blocks.pop(owner)
-                self.free[block.nbytes].append(block)
+        """`node` has been computed: what only it still read may be handed on. A view goes on holding what it shows."""
+        if node in self.blocks or not _is_view(node):
+            for i in node.inputs:
+                self._release(i)
+
+    def _release(self, node: Node) -> None:
+        self.left[node] -= 1
+        while self.left[node] == 0 and node not in self.blocks and _is_view(node):
+            node = node.inputs[0]
+            self.left[node] -= 1
+        if self.left[node] == 0 and node in self.blocks:
+            block = self.blocks.pop(node)
+            self.free[block.nbytes].append(block)
+
+
+def _is_view(node: Node) -> bool:
+    return node.op.name in _VIEWS
 
 
 # ---------------------------------------------------------------------- kernels: how records other than formulas are
@@ -278,7 +280,7 @@ class PlannedProgram:
         try:
             for leaf, value in feed.items():
                 plan.inputs[leaf][...] = value
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), blas_threads(plan.work):
                 committed = plan.step()
             return Result([np.array(value) for value in plan.outputs], committed)
         finally:
@@ -288,9 +290,9 @@ class PlannedProgram:
         """`count` steps, stopped at the first whose gate is shut."""
         columns = [leaf for leaf in self.graph.inputs if leaf not in scalars]
         table = np.zeros((count, len(self.graph.outputs)))
-        borrowed: dict[int, Plan] = {}
+        borrowed = {source.rows(start): self._borrow(source.rows(start))}
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), blas_threads(borrowed[source.rows(start)].work):
                 for place in range(count):
                     rows = source.rows(start + place)
                     plan = borrowed.get(rows) or borrowed.setdefault(rows, self._borrow(rows))

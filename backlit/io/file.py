@@ -24,6 +24,11 @@ def write(path: Path, entries: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
             archive.writestr(zipfile.ZipInfo(name, _DATE), content)
+    write_bytes(path, buffer.getbuffer())
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write `content` under a temporary name beside `path`, flush it to the disk, and rename: all or nothing."""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
@@ -32,7 +37,7 @@ def write(path: Path, entries: Mapping[str, bytes]) -> None:
         ) from None
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(buffer.getbuffer())
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
@@ -79,7 +84,7 @@ def pack(tensors: Mapping[str, Any]) -> bytes:
     """Tensors as safetensors bytes."""
     from safetensors.numpy import save
 
-    return save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
+    return save({name: np.asarray(value, order="C") for name, value in tensors.items()})
 
 
 def unpack(content: bytes, path: Path) -> dict[str, Any]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from ..core import registry
-from ..core.errors import ArgumentError, UnknownNameError, did_you_mean
+from ..core.errors import ArgumentError, UnknownNameError, ValueRangeError, did_you_mean
 from ..core.op import Op
+from ..core.shapes import Shape, normal_axes
 from ..ops import nn
+from ..ops.elementwise import greater, minimum, where
+from .checks import optional
+from .constraints import Constraint
 from .layer import Layer
 
 
 def resolve(identifier: Any) -> Callable[[Any], Any]:
-    """The function that `identifier` means: None and "linear" are no activation; a name; a record; your own
+    """The function that `identifier` means: None and "linear" are no activation; a name; a record; a layer; your own
     function."""
     if identifier is None:
         return nn.linear
+    if isinstance(identifier, Mapping):  # a layer, as a configuration describes it
+        return Layer.get(identifier)
     if callable(identifier):
         return identifier
     if not isinstance(identifier, str):
@@ -37,15 +44,25 @@ def names() -> list[str]:
 
 
 class Activation(Layer):
-    """An activation as a layer of its own.
+    """An activation as a layer of its own: a name, a record, or your own function of a node.
+
+    A function of your own is differentiated and printed like the built-in ones; made with ``bl.elementwise`` or
+    ``bl.composite`` and ``role="activation"`` it has a name, by which ``Dense(25, "bent")`` and files find it.
 
     >>> import backlit as bl
     >>> bl.layers.Activation("relu")([[-1.0, 2.0]]).tolist()
     [[0.0, 2.0]]
+    >>> def bent(z):
+    ...     return (bl.ops.sqrt(z * z + 1) - 1) / 2 + z
+    >>> bl.layers.Activation(bent)([[0.0]]).tolist()
+    [[0.0]]
+    >>> z = bl.variable([-2.0, 0.5], name="z")
+    >>> bl.check_grad(bl.ops.sum(bent(z))).ok
+    True
     """
 
-    def __init__(self, activation: Any, name: str | None = None):
-        super().__init__(name=name)
+    def __init__(self, activation: Any, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
         self.function = resolve(activation)
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -54,20 +71,135 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """max(0, x)."""
+    """max(0, x); with all its arguments: x above `threshold`, at most `max_value`, and `negative_slope` times
+    (x - threshold) below it. Raises ValueRangeError for arguments below 0.
+
+    >>> import backlit as bl
+    >>> bl.layers.ReLU(max_value=6, negative_slope=0.5, threshold=1)([[-1.0, 1.0, 3.0, 9.0]]).tolist()
+    [[-1.0, 0.0, 3.0, 6.0]]
+    """
+
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        *,
+        name: str | None = None,
+        dtype: str | None = None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.max_value = None if max_value is None else _not_negative("ReLU", "max_value", max_value)
+        self.negative_slope = _not_negative("ReLU", "negative_slope", negative_slope)
+        self.threshold = _not_negative("ReLU", "threshold", threshold)
 
     def call(self, x: Any, training: bool = False) -> Any:
-        """max(0, x)."""
-        return nn.relu(x)
+        """The bent line."""
+        if (self.max_value, self.negative_slope, self.threshold) == (None, 0.0, 0.0):
+            return nn.relu(x)
+        above = x if self.max_value is None else minimum(x, self.max_value)
+        below = self.negative_slope * (x - self.threshold) if self.negative_slope else 0.0
+        return where(greater(x, self.threshold), above, below)
+
+
+class LeakyReLU(Layer):
+    """x where it is positive, else negative_slope · x, so that no unit is ever quite dead (Maas et al. 2013).
+
+    The slope is Keras's for the layer, 0.3; the function ``activations.leaky_relu`` takes Keras's 0.2. The course's
+    max(0.01z, z) is ``LeakyReLU(0.01)``.
+
+    >>> import backlit as bl
+    >>> bl.layers.LeakyReLU(0.01)([[-3.0, 2.0]]).tolist() == [[-0.029999999329447746, 2.0]]
+    True
+    """
+
+    def __init__(self, negative_slope: float = 0.3, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        self.negative_slope = _not_negative("LeakyReLU", "negative_slope", negative_slope)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """The bent line."""
+        return nn.leaky_relu(x, negative_slope=self.negative_slope)
+
+
+class PReLU(Layer):
+    """x where it is positive, else alpha · x, where alpha is learnt: one for each number of an example, or one along
+    each of `shared_axes`, which count from 1 (He et al. 2015). The derivatives at 0 are 0, as for relu.
+
+    >>> import backlit as bl
+    >>> bl.layers.PReLU(alpha_initializer=bl.initializers.Constant(0.5))([[-2.0, 2.0]]).tolist()
+    [[-1.0, 2.0]]
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+    ):
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.alpha_initializer, self.alpha_regularizer = alpha_initializer, alpha_regularizer
+        self.alpha_constraint = optional(Constraint, alpha_constraint)
+        self.shared_axes = shared_axes
+
+    def build(self, shape: Shape) -> None:
+        """alpha, of an example's shape, 1 along the shared axes."""
+        given = self.shared_axes if isinstance(self.shared_axes, Sequence) else [self.shared_axes]
+        shared = normal_axes([] if self.shared_axes is None else given, len(shape), "PReLU")
+        lengths = [1 if place in shared else dim for place, dim in enumerate(shape)][1:]
+        self.alpha = self.add_weight(
+            "alpha",
+            lengths,
+            self.alpha_initializer,
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
+        )
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """max(0, x) - alpha · max(0, -x)."""
+        return nn.relu(x) - self.alpha * nn.relu(-x)
+
+
+class ELU(Layer):
+    """x where it is positive, else alpha (exp(x) - 1), which is smooth and never below -alpha (Clevert et al. 2015).
+
+    >>> import backlit as bl
+    >>> bl.layers.ELU(2.0)([[-100.0, 3.0]]).tolist()
+    [[-2.0, 3.0]]
+    """
+
+    def __init__(self, alpha: float = 1.0, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        self.alpha = alpha
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """The bent line."""
+        return nn.elu(x, alpha=self.alpha)
 
 
 class Softmax(Layer):
-    """exp(x) over its sum along `axis`."""
+    """exp(x) over its sum along `axis`, one axis or several: positive numbers that sum to 1.
 
-    def __init__(self, axis: int = -1, name: str | None = None):
-        super().__init__(name=name)
+    >>> import backlit as bl
+    >>> bl.layers.Softmax()([[2.0, 2.0]]).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def __init__(self, axis: Any = -1, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
         self.axis = axis
 
     def call(self, x: Any, training: bool = False) -> Any:
         """softmax(x)."""
         return nn.softmax(x, axis=self.axis)
+
+
+def _not_negative(kind: str, what: str, value: Any) -> float:
+    if not isinstance(value, Real) or not float(value) >= 0:
+        raise ValueRangeError(f"{kind} cannot use this {what}.", expected="a number from 0", found=repr(value))
+    return float(value)

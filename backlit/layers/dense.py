@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
-from ..core.errors import ShapeError, ValueRangeError
+from ..core.errors import ShapeError
 from ..core.shapes import Shape, show
 from ..ops.linalg import matmul
 from .activation import resolve
+from .checks import not_yet, optional, whole
+from .constraints import Constraint
 from .layer import Layer
 
 
 class Dense(Layer):
     """Every unit sees every input: z = x·W + b, a = g(z).
 
-    x is (m, …, n), `kernel` W is (n, units), `bias` b is (units,), the output (m, …, units). Raises ShapeError for an
-    input
-    that has no axis of features, ValueRangeError for units that are not a positive whole number.
+    x is (m, …, n), `kernel` W is (n, units), `bias` b is (units,), the output (m, …, units). `activation` is a name, a
+    function or a layer; regularizers add to the loss, constraints bring the weights back after each update. Raises
+    ShapeError for an input that has no axis of features, ValueRangeError for units that are not a positive whole
+    number.
 
     >>> import backlit as bl
     >>> layer = bl.layers.Dense(2, activation="relu", kernel_initializer="ones")
@@ -34,18 +36,22 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
         name: str | None = None,
         trainable: bool = True,
         dtype: str | None = None,
     ):
         super().__init__(name=name, trainable=trainable, dtype=dtype)
-        whole: Any = units  # NumPy's whole numbers count, too
-        if isinstance(whole, bool) or not isinstance(whole, Integral) or whole < 1:
-            raise ValueRangeError("Dense needs a number of units.", expected="a whole number from 1", found=repr(units))
-        self.units, self.use_bias = int(whole), use_bias
+        self.units, self.use_bias = whole("Dense", "a number of units", units), use_bias
         self.activation = resolve(activation)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+        not_yet("Dense", activity_regularizer=activity_regularizer)
+        self.kernel_constraint = optional(Constraint, kernel_constraint)
+        self.bias_constraint = optional(Constraint, bias_constraint)
 
     def build(self, shape: Shape) -> None:
         """Make kernel (n, units) and bias (units,)."""
@@ -57,10 +63,20 @@ class Dense(Layer):
                 fix="x.reshape(-1, 1) makes one feature of a vector",
             )
         self.kernel = self.add_weight(
-            "kernel", (shape[-1], self.units), self.kernel_initializer, regularizer=self.kernel_regularizer
+            "kernel",
+            (shape[-1], self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         if self.use_bias:
-            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer, regularizer=self.bias_regularizer)
+            self.bias = self.add_weight(
+                "bias",
+                (self.units,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def call(self, x: Any, training: bool = False) -> Any:
         """g(x·W + b)."""

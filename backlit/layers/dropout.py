@@ -1,33 +1,134 @@
-"""Noise while training."""
+"""Noise while training. Which numbers it hits depends on the model's seed, the step, the layer's position and the place
+in the batch: the same on every engine, and the same again in a run of the same seed."""
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
-from ..core.errors import ValueRangeError
+from ..core.errors import ShapeError, ValueRangeError
+from ..core.node import FLOATS, Node
+from ..core.op import literal
+from ..core.shapes import Shape, show
 from ..ops.elementwise import where
+from ..ops.random import bernoulli, normal
+from .checks import whole
 from .layer import Layer
 
 
-class Dropout(Layer):
-    """While training, each number is set to 0 with probability `rate` and the others are divided by 1 - rate;
-    otherwise x.
+class _Noise(Layer):
+    """The base of layers that draw; their own `seed` replaces the model's, step and place stay."""
 
-    Which ones depends on the model's seed, the step, the layer's position and the place in the batch: the same on
-    every engine.
-    Raises ValueRangeError for a rate outside [0, 1).
+    def __init__(self, seed: int | None, name: str | None, dtype: str | None):
+        super().__init__(name=name, dtype=dtype)
+        self.own_seed = None if seed is None else whole(type(self).__name__, "a seed", seed, least=0)
+
+    def place(self) -> tuple[Node, Node, int]:
+        """(seed, step, stream) of this call's draw."""
+        drawn = self.keep_mask((), 0.5)  # the layer's next draw, looked at for where it comes from
+        seed, step = drawn.inputs
+        return seed if self.own_seed is None else literal(self.own_seed, "uint32"), step, drawn.attrs["stream"]
+
+    def normal(self, x: Any, mean: float, std: float) -> Any:
+        """Numbers from a normal distribution, of x's shape and dtype."""
+        seed, step, stream = self.place()
+        dtype = x.dtype if x.dtype in FLOATS else self.dtype
+        return normal.node(seed, step, shape=x.shape, stream=stream, mean=mean, std=std, dtype=dtype)
+
+
+class Dropout(_Noise):
+    """While training, each number is set to 0 with probability `rate` and the others are divided by 1 - rate;
+    otherwise x (Srivastava et al. 2014).
+
+    `noise_shape` is the shape of what is drawn, None or m for the examples: (None, 1, 8) drops whole rows of 8 over the
+    axis of length 1. `seed` makes the draw independent of the model's seed. Raises ValueRangeError for a rate outside
+    [0, 1).
+
+    >>> import backlit as bl
+    >>> bl.random.set_seed(1)
+    >>> sorted(set(bl.layers.Dropout(0.5)([[1.0] * 50], training=True)[0].tolist()))
+    [0.0, 2.0]
+    >>> bl.layers.Dropout(0.5)([[1.0, 2.0]]).tolist()
+    [[1.0, 2.0]]
     """
 
-    def __init__(self, rate: float, name: str | None = None):
-        super().__init__(name=name)
-        if not 0 <= rate < 1:
-            raise ValueRangeError(
-                "Dropout needs a share of numbers to drop.", expected="0 <= rate < 1", found=f"rate={rate}"
-            )
-        self.rate = rate
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Any = None,
+        seed: int | None = None,
+        *,
+        name: str | None = None,
+        dtype: str | None = None,
+    ):
+        super().__init__(seed, name, dtype)
+        self.rate = _share("Dropout", "numbers to drop", rate)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x, with some numbers dropped while training."""
         if not training or self.rate == 0:
             return x
-        return where(self.keep_mask(x.shape, 1 - self.rate), x / (1 - self.rate), 0.0)
+        seed, step, stream = self.place()
+        kept = bernoulli.node(seed, step, shape=self._drawn(x.shape), stream=stream, p=1 - self.rate)
+        return where(kept, x / (1 - self.rate), 0.0)
+
+    def _drawn(self, shape: Shape) -> Shape:
+        if self.noise_shape is None:
+            return shape
+        drawn = tuple(
+            full if part is None else part
+            for part, full in zip(self.noise_shape, (*shape, *self.noise_shape[len(shape) :]), strict=False)
+        )
+        if len(drawn) != len(shape) or any(part not in (1, full) for part, full in zip(drawn, shape, strict=True)):
+            raise ShapeError(
+                "Dropout's noise_shape does not fit its input.",
+                expected=f"1, None or the input's length on each axis of {show(shape)}",
+                found=f"noise_shape={self.noise_shape}",
+            )
+        return drawn
+
+
+class GaussianNoise(_Noise):
+    """While training, x plus numbers from a normal distribution of mean 0 and standard deviation `stddev`; otherwise
+    x. Raises ValueRangeError for a stddev that is not from 0 to 1.
+
+    >>> import backlit as bl
+    >>> bl.layers.GaussianNoise(0.1)([[1.0]]).tolist(), bl.layers.GaussianNoise(0.1)([[1.0]], training=True).shape
+    ([[1.0]], (1, 1))
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(seed, name, dtype)
+        width: Any = stddev
+        if not isinstance(width, Real) or not 0 <= float(width) <= 1:
+            raise ValueRangeError("GaussianNoise needs a width.", expected="0 <= stddev <= 1", found=f"stddev={width}")
+        self.stddev = float(width)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """x + noise while training."""
+        return x + self.normal(x, 0.0, self.stddev) if training and self.stddev else x
+
+
+class GaussianDropout(_Noise):
+    """While training, x times numbers from a normal distribution of mean 1 and standard deviation
+    sqrt(rate / (1 - rate)), the spread of Dropout(rate); otherwise x (Srivastava et al. 2014).
+
+    >>> import backlit as bl
+    >>> bl.layers.GaussianDropout(0.5)([[1.0]]).tolist()
+    [[1.0]]
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(seed, name, dtype)
+        self.rate = _share("GaussianDropout", "noise", rate)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """x · noise while training."""
+        return x * self.normal(x, 1.0, (self.rate / (1 - self.rate)) ** 0.5) if training and self.rate else x
+
+
+def _share(kind: str, what: str, rate: Any) -> Any:
+    if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
+        raise ValueRangeError(f"{kind} needs a share of {what}.", expected="0 <= rate < 1", found=f"rate={rate}")
+    return rate

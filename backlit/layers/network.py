@@ -49,14 +49,14 @@ class Network(Layer):
         """Give every layer its seed, position, unique name and the path in its weights' names."""
         if self.seed is None:
             self.seed = self.given_seed if self.given_seed is not None else next_model_seed()
-        _name_apart(self.layers)
+        name_apart(self.layers)
         position = 0
         stack = [(layer, "") for layer in reversed(self.layers)]
         while stack:
             layer, prefix = stack.pop()
             if isinstance(layer, Network) and layer.seed is None:
                 layer.seed = self.seed
-            _name_apart(layer.layers)
+            name_apart(layer.layers)
             layer.settle(self.seed, position, prefix + layer.name)
             position += 1
             stack += [(part, f"{prefix}{layer.name}/") for part in reversed(layer.layers)]
@@ -69,24 +69,19 @@ class Network(Layer):
 
     def build_for(self, inputs: Any) -> Any:
         """Make all weights for input leaves of these shapes, or none; returns the output nodes in inference mode."""
-        seed = self.seed
-        try:
-            with tentative(self.everything()):
-                self.adopt()
-                with Pass(training=False):
-                    out = self.run((inputs,))
-                for node in out if isinstance(out, list) else [out]:
-                    if node.dtype not in FLOATS:
-                        raise ArgumentError("the outputs must be floating-point numbers.", found=node.dtype)
-        except BaseException:
-            self.seed = seed
-            raise
+        with tentative(self.everything()):
+            self.adopt()  # the seed is kept if the build fails, so that the next one starts from the same weights
+            with Pass(training=False):
+                out = self.run((inputs,))
+            for node in out if isinstance(out, list) else [out]:
+                if node.dtype not in FLOATS:
+                    raise ArgumentError("the outputs must be floating-point numbers.", found=node.dtype)
         self.adopt()  # layers that made layers while they were built
         self.input_leaves = inputs
         return out
 
 
-def _name_apart(layers: Sequence[Layer]) -> None:
+def name_apart(layers: Sequence[Layer]) -> None:
     """Automatic names count up: dense, dense_1; two layers of one given name are refused."""
     given = [layer.given_name for layer in layers if layer.given_name]
     if twice := [name for name, count in Counter(given).items() if count > 1]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.shapes import size
-from ..ops.index import reshape
+from ..core.errors import ShapeError, ValueRangeError
+from ..core.shapes import show, size
+from ..ops.index import broadcast_to, expand_dims, reshape, transpose
+from .checks import channels_last, whole
 from .layer import Layer
 
 
@@ -17,6 +19,73 @@ class Flatten(Layer):
     (2, 12)
     """
 
+    def __init__(self, data_format: str | None = None, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        channels_last("Flatten", data_format)
+
     def call(self, x: Any, training: bool = False) -> Any:
         """The same numbers, one row an example."""
         return reshape(x, (x.shape[0], size(x.shape[1:])))
+
+
+class Reshape(Layer):
+    """(m, …) to (m, *target_shape), row by row; one number of target_shape may be -1, to be worked out.
+
+    >>> import backlit as bl, numpy as np
+    >>> bl.layers.Reshape((-1, 2))(np.zeros((5, 6))).shape
+    (5, 3, 2)
+    """
+
+    def __init__(self, target_shape: Any, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        given = target_shape if isinstance(target_shape, (tuple, list)) else (target_shape,)
+        self.target_shape = tuple(whole("Reshape", "whole numbers", dim, least=-1) for dim in given)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """The same numbers under another shape."""
+        return reshape(x, (x.shape[0], *self.target_shape))
+
+
+class Permute(Layer):
+    """The axes of an example in another order: `dims` are the old places, counted from 1.
+
+    >>> import backlit as bl, numpy as np
+    >>> bl.layers.Permute((2, 1))(np.zeros((5, 3, 4))).shape
+    (5, 4, 3)
+    """
+
+    def __init__(self, dims: Any, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueRangeError(
+                "Permute names each axis of an example once.",
+                expected="1, 2, … in another order",
+                found=f"dims={self.dims}",
+            )
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """The axes moved."""
+        if len(x.shape) != len(self.dims) + 1:
+            expected = f"{len(self.dims)} axes and the examples'"
+            raise ShapeError("Permute orders other axes.", expected=expected, found=show(x.shape))
+        return transpose(x, (0, *self.dims))
+
+
+class RepeatVector(Layer):
+    """(m, k) to (m, n, k): each example's vector n times.
+
+    >>> import backlit as bl
+    >>> bl.layers.RepeatVector(2)([[1.0, 5.0]]).tolist()
+    [[[1.0, 5.0], [1.0, 5.0]]]
+    """
+
+    def __init__(self, n: int, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        self.n = whole("RepeatVector", "a number of repeats", n)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """The repeated vectors."""
+        if len(x.shape) != 2:
+            raise ShapeError("RepeatVector repeats vectors.", expected="shape (m, k)", found=show(x.shape))
+        return broadcast_to(expand_dims(x, 1), (x.shape[0], self.n, x.shape[1]))

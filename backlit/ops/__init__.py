@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core import registry
 from ..core.errors import MissingAttributeError, did_you_mean
 from ..core.op import Op
-from . import elementwise, index, linalg, nn, random, reduce
+from . import conv, elementwise, index, linalg, nn, random, reduce
 
 _HIDDEN = {"literal", "variable", "constant", "input", "state", "array"}
 
@@ -20,4 +20,4 @@ def __dir__() -> list[str]:
     return [name[3:] for name in registry.names("op.") if name[3:] not in _HIDDEN]
 
 
-__all__ = ["elementwise", "index", "linalg", "nn", "random", "reduce"]
+__all__ = ["conv", "elementwise", "index", "linalg", "nn", "random", "reduce"]

@@ -323,13 +323,13 @@ pad: Op = composite(
 )
 flip: Op = structural(
     "flip",
-    ref=lambda x, *, axis=-1: np.flip(x, axis),
+    ref=lambda x, *, axis=None: np.flip(x, axis),
     shape=lambda name, shapes, attrs: shapes[0],
-    settle=_settle_one_axis,
+    settle=lambda shapes, attrs: {"axis": normal_axes(attrs["axis"], len(shapes[0]), "flip")},
     vjp=lambda g, y, x, axis: [flip(g, axis)],
     range=_SAME_RANGE,
-    probe=Probe(_ANY, (case((2, 3)), case((M, 3), axis=1), case((3, 2), axis=0))),
-    doc="The value backwards along `axis`.",
+    probe=Probe(_ANY, (case((2, 3)), case((M, 3), axis=-1), case((3, 2), axis=0), case((2, 3, 2), axis=(0, 2)))),
+    doc="The value backwards along `axis` (None: all axes).",
 )
 
 
@@ -423,7 +423,6 @@ gather: Op = structural(
     ref=_gather_ref,
     joined=(0,),
     settle=_settle_one_axis,
-    aliases=("take",),
     range=lambda x, ids, **_: x,
     shape=lambda name, shapes, attrs: shapes[0][: attrs["axis"]] + shapes[1] + shapes[0][attrs["axis"] + 1 :],
     vjp=lambda g, y, x, ids, axis: [scatter_add(g, ids, axis, x.shape[axis]), None],
@@ -431,6 +430,14 @@ gather: Op = structural(
         (uniform(-3, 3), integers(0, 4)), (case((4, 3), (2, 5)), case((2, 4), (3,), axis=1), case((4, 2), (M,)))
     ),
     doc="The parts of x at the places `ids` along `axis`. Ids out of range are refused.",
+)
+take: Op = composite(
+    "take",
+    define=lambda x, ids, axis=None: gather(reshape(x, (-1,)) if axis is None else x, ids, 0 if axis is None else axis),
+    joined=(0,),
+    range=lambda x, ids, **_: x,
+    probe=Probe((uniform(-3, 3), integers(0, 2)), (case((2, 3), (4,)), case((2, 3), (M,), axis=-1))),
+    doc="The parts of x at the places `ids` along `axis` (None: among all numbers in row-major order), as np.take.",
 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.op import Op, Probe, case, composite, structural, uniform
 from ..core.shapes import M, show
-from .elementwise import multiply, sqrt, square
+from .elementwise import maximum, multiply, sqrt, square
 from .index import expand_dims, reshape, swapaxes
 from .reduce import sum as sum_
 
@@ -77,4 +77,10 @@ norm: Op = composite(
     range=(0, np.inf),
     probe=Probe(_ANY, (case((2, 3)), case((2, 3), axis=1), case((M, 3), axis=-1, keepdims=True))),
     doc="The Euclidean length over `axis`.",
+)
+normalize: Op = composite(
+    "normalize",
+    define=lambda x, axis=-1: x / sqrt(maximum(sum_(square(x), axis=axis, keepdims=True), 1e-14)),
+    probe=Probe(_ANY, (case((2, 3)), case((2, 3), axis=0), case((M, 3)), case((2, 1, 3), axis=(0, 2)))),
+    doc="x over its Euclidean length along `axis`, a length that counts as at least 1e-7.",
 )

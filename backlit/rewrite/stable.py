@@ -90,6 +90,15 @@ RULES = (
         fails=(1000.0, 0.0),
     ),
     Rule(
+        name="log of quotient by clipped softmax",
+        left=p.log(p.divide("a", _clipped_soft)),
+        when=_protects,
+        right=lambda a, x, soft, clipped: e.log(a) - nn.log_softmax(x, axis=soft.attrs["axis"]),
+        reason="where the clip holds, the gradient is 0 and a divergence never learns the example",
+        example=lambda x: e.log(0.5 / e.clip(nn.softmax(x), 1e-7, 1.0)),
+        fails=(1000.0, 0.0),
+    ),
+    Rule(
         name="log of sigmoid",
         left=p.log(p.sigmoid("x")),
         right=lambda x: nn.log_sigmoid(x),

@@ -1,158 +1,132 @@
-"""Callbacks that come with the library: History, the progress bar, early stopping."""
+"""Callbacks that watch a training and act on it, with Keras's names, arguments, decisions and words."""
 
 from __future__ import annotations
 
-import html
-import os
-import sys
-import time
-from collections.abc import Mapping
-from typing import Any, TextIO
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..core.errors import UnknownNameError, ValueRangeError, did_you_mean
-from .events import Callback, Logs, Progress
+from ..core.errors import ArgumentError, NonFiniteError, UnknownNameError, ValueRangeError, did_you_mean
+from ..core.record import Record, snake
+from .events import HOOKS, Callback, Logs
 
-__all__ = ["Callback", "EarlyStopping", "History", "Progress", "ProgressBar"]
-_CELLS = 20
-_REFRESH = 0.05
+__all__ = [
+    "EarlyStopping", "LambdaCallback", "LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights",
+    "TerminateOnNaN",
+]  # fmt: skip
 _MODES = ("auto", "min", "max")
+# Words of the names of metrics that say which way is better.
+_FALLS = r"loss|error|mae|mse|rmse|mape|msle|.*entropy|ce|hinge|divergence|kl|poisson|logcosh|cosh|rate|false"
+_GROWS = r"acc.*|auc|precision|recall|sensitivity|specificity|f1|fbeta|f|r2|iou|similarity|kappa|mcc|top|topk|true"
 
 
-class History(Callback):
-    """What `fit` returns: `history` has a list of numbers for each logged name, `epoch` the epochs (from 0), `params`
-    the run."""
+class BuiltIn(Callback, Record):
+    """The base of the callbacks that come with the library: their arguments are checked and shown."""
 
-    def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
-        self.epoch: list[int] = []
-        self.params = {}
-        self.skipped_steps = 0  # steps that were not finite and therefore not written, with `doctor="off"`
+    family = "callback"
+    kept: ClassVar[tuple[str, ...]] = ()  # the attributes that a resumed training must know
 
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Keep the epoch's numbers."""
-        self.epoch.append(epoch)
-        for key, value in (logs or {}).items():
-            self.history.setdefault(key, []).append(value)
+    def get_state(self) -> dict[str, Any]:
+        """The attributes named in `kept`."""
+        return {name: getattr(self, name) for name in self.kept}
 
-    def __repr__(self) -> str:
-        if not self.epoch:
-            return "<History: no epoch yet>"
-        parts = [f"{key} {number(values[0])} -> {number(values[-1])}" for key, values in sorted(self.history.items())]
-        return f"<History: {len(self.epoch)} epochs, {', '.join(parts)}>"
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take the attributes named in `kept`."""
+        for name in self.kept:
+            setattr(self, name, state[name])
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
-            + "".join(f"<td>{number(value)}</td>" for value in (values[0], min(values), max(values), values[-1]))
-            + "</tr>"
-            for key, values in sorted(self.history.items())
+
+class Monitor(BuiltIn):
+    """The base of callbacks that compare one logged number with the best so far.
+
+    `mode`: "min", "max", or "auto", which knows by the name whether the number is to fall (losses, errors) or to grow
+    (accuracy, AUC, …), and refuses a name that it cannot know. Better means better by more than `min_delta`; NaN is
+    never better.
+    """
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0):
+        if mode not in _MODES:
+            raise ValueRangeError(
+                f"there is no mode {mode!r}.", expected=", ".join(_MODES), fix=did_you_mean(mode, _MODES)
+            )
+        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+
+    def current(self, logs: Mapping[str, Any]) -> float | None:
+        """The monitored number; None where validation is not due after this epoch.
+
+        Raises UnknownNameError, naming what is logged, where nothing of that name is.
+        """
+        if self.monitor in logs:
+            return float(logs[self.monitor])
+        running = getattr(self.model, "running", None)
+        if running is not None and running.validate is not None and self.monitor.removeprefix("val_") in logs:
+            return None
+        validated = any(name.startswith("val_") for name in logs)
+        missing = self.monitor.startswith("val_") and not validated
+        raise UnknownNameError(
+            f"{type(self).__name__} monitors {self.monitor!r}, which is not logged.",
+            expected=", ".join(sorted(logs)),
+            fix="give fit validation_data or validation_split, or monitor='loss'"
+            if missing
+            else did_you_mean(self.monitor, logs) or f"monitor={next(iter(sorted(logs)), 'loss')!r}",
         )
-        head = "".join(f"<th>{title}</th>" for title in ("", "first", "lowest", "highest", "last"))
-        return f"<table><caption>{len(self.epoch)} epochs</caption><tr>{head}</tr>{rows}</table>"
+
+    def better(self, value: float, reference: float | None) -> bool:
+        """Whether `value` is an improvement over `reference`; anything is one over None."""
+        if reference is None or math.isnan(reference):
+            return not math.isnan(value)
+        return value - self.min_delta > reference if self.grows else value + self.min_delta < reference
+
+    @property
+    def grows(self) -> bool:
+        """Whether the monitored number is to grow."""
+        return self.mode == "max" or (self.mode == "auto" and _grows(type(self).__name__, self.monitor, self.model))
 
 
-def number(value: float) -> str:
-    """A logged number as Keras prints it: four decimals, or e-notation where these would show nothing."""
-    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
-
-
-def _per_step(seconds: float, steps: int) -> str:
-    each = seconds / max(steps, 1)
-    return (
-        f"{each:.0f}s/step" if each >= 1 else f"{each * 1e3:.0f}ms/step" if each >= 1e-3 else f"{each * 1e6:.0f}us/step"
+def _grows(who: str, monitor: str, model: Any) -> bool:
+    """Whether the number of that name is to grow: by its metric, if that says so, else by the words of its name."""
+    plain = monitor.removeprefix("val_")
+    if plain == "loss" or plain.endswith("_loss"):
+        return False
+    metric = _metric(model, plain)
+    said = getattr(metric, "direction", None)
+    if said in ("up", "down"):
+        return bool(said == "up")
+    names = [plain] if metric is None else [plain, snake(type(metric).__name__)]
+    words = [word for name in names for word in name.lower().split("_")]
+    for pattern, grows in ((_FALLS, False), (_GROWS, True)):
+        if any(re.fullmatch(pattern, word) for word in words):
+            return grows
+    raise ValueRangeError(
+        f"{who} cannot know whether {monitor!r} is to fall or to grow.", fix="mode='min' if less is better, else 'max'"
     )
 
 
-def in_notebook() -> bool:
-    """Whether this runs in a notebook that can update what it shows."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
+def _metric(model: Any, name: str) -> Any:
+    """The metric that is logged under that name, if there is one."""
+    heads = getattr(model, "heads", None) or []
+    alone = len(heads) == 1
+    logged = {head.named(key, alone): m for head in heads for key, m in {**head.metrics, **head.weighted}.items()}
+    return logged.get(name)
 
 
-class ProgressBar(Progress):
-    """Keras's bar in a terminal, one line an epoch in a file or pipe, one updating line in a notebook.
-
-    `verbose`: 0 nothing, 1 the bar, 2 one line an epoch, "auto" what fits `stream` (default: standard output).
-    """
-
-    def __init__(self, verbose: Any = "auto", stream: TextIO | None = None):
-        self.stream = stream or sys.stdout
-        tty = getattr(self.stream, "isatty", lambda: False)()
-        self.notebook = stream is None and in_notebook()
-        self.verbose = (
-            verbose if verbose in (0, 1, 2) and not isinstance(verbose, bool) else (1 if tty or self.notebook else 2)
-        )
-        self.live = self.verbose == 1 and (tty or self.notebook)
-        self.color = tty and not os.environ.get("NO_COLOR")
-        self.shown, self.handle = 0.0, None
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write ``Epoch 3/10``."""
-        self.began, self.done, self.total = time.perf_counter(), 0, self.params["steps"]
-        if self.verbose and self.params["epochs"] > 1:
-            self._write(f"Epoch {epoch + 1}/{self.params['epochs']}", end="\n")
-
-    def on_steps(self, done: int, total: int, logs: Logs) -> None:
-        """Redraw, at most twenty times a second."""
-        self.done = done
-        if self.live and time.perf_counter() - self.shown >= _REFRESH:
-            self.shown = time.perf_counter()
-            elapsed = self.shown - self.began
-            self._redraw(self._line(f"{elapsed / done * (total - done):.0f}s", elapsed, logs))
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """The epoch's last line, with its time and its validation."""
-        elapsed = time.perf_counter() - self.began
-        self.done = self.total
-        if self.verbose == 2:
-            numbers = "".join(f" - {key}: {number(value)}" for key, value in (logs or {}).items())
-            self._write(
-                f"{self.total}/{self.total} - {elapsed:.0f}s - {_per_step(elapsed, self.total)}{numbers}", end="\n"
-            )
-        elif self.verbose:
-            self._redraw(self._line(f"{elapsed:.0f}s", elapsed, logs or {}), last=True)
-
-    def _line(self, clock: str, elapsed: float, logs: Mapping[str, float]) -> str:
-        full = _CELLS * self.done // max(self.total, 1)
-        bar = "━" * full
-        if self.color:
-            bar = f"\033[32m{bar}\033[0m\033[37m{'━' * (_CELLS - full)}\033[0m"
-        else:
-            bar = bar + " " * (_CELLS - full)
-        numbers = "".join(f" - {key}: {number(value)}" for key, value in logs.items())
-        return f"{self.done}/{self.total} {bar} {clock} {_per_step(elapsed, self.done)}{numbers}"
-
-    def _redraw(self, line: str, last: bool = False) -> None:
-        if self.notebook:
-            self._show(line)
-        elif self.live:
-            self._write("\r\033[K" + line, end="\n" if last else "")
-        elif last:
-            self._write(line, end="\n")
-
-    def _show(self, line: str) -> None:
-        from IPython.display import display
-
-        text = {"text/plain": f"Epoch {line}"}
-        if self.handle is None:
-            self.handle = display(text, raw=True, display_id=True)
-        else:
-            self.handle.update(text, raw=True)
-
-    def _write(self, text: str, end: str) -> None:
-        if not self.notebook:
-            self.stream.write(text + end)
-            self.stream.flush()
-
-
-class EarlyStopping(Callback):
+class EarlyStopping(Monitor):
     """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs.
 
-    `mode`: "min", "max", or "auto" (by the name: accuracy, auc, precision, recall and r2 are to grow). With
-    `restore_best_weights` the weights of the best epoch are put back, whichever way the training ends.
+    `monitor` ("val_loss"), `min_delta` (0), `patience` (0: stop at the first epoch without improvement), `verbose` (0;
+    1 says so), `mode` ("auto"): see `Monitor`. `baseline` (None): only a number better than that is progress at all.
+    `restore_best_weights` (False): put the weights of the best epoch back, whichever way the training ends.
+    `start_from_epoch` (0): epochs before that one are not looked at.
+
+    After the training `best`, `best_epoch` and `stopped_epoch` (0: not stopped early) count epochs from 0.
     """
+
+    kept = ("wait", "best", "best_epoch", "stopped_epoch", "best_weights")
 
     def __init__(
         self,
@@ -165,44 +139,273 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ):
-        self.monitor, self.min_delta, self.patience, self.verbose = monitor, abs(min_delta), patience, verbose
-        if mode not in _MODES:
-            raise ValueRangeError(
-                f"there is no mode {mode!r}.", expected=", ".join(_MODES), fix=did_you_mean(mode, _MODES)
-            )
-        grows = any(word in monitor for word in ("acc", "auc", "precision", "recall", "r2", "f1"))
-        self.sign = -1.0 if mode == "max" or (mode == "auto" and grows) else 1.0
-        self.baseline, self.restore, self.start = baseline, restore_best_weights, start_from_epoch
+        super().__init__(monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
+        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget an earlier training."""
         self.wait, self.best_epoch, self.stopped_epoch = 0, 0, 0
-        self.best = np.inf if self.baseline is None else self.sign * self.baseline
+        self.best: float | None = None
         self.best_weights: list[Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare the epoch with the best one."""
-        if self.monitor not in (logs or {}):
-            raise UnknownNameError(
-                f"EarlyStopping watches {self.monitor!r}, which is not logged.",
-                expected=", ".join(logs or {}),
-                fix=did_you_mean(self.monitor, logs or {}) or "give fit validation data, or monitor='loss'",
-            )
-        if epoch < self.start:
+        value = self.current(logs or {})
+        if value is None or epoch < self.start_from_epoch:
             return
-        value = (logs or {})[self.monitor]
+        better = self.better(value, self.best)
+        if self.restore_best_weights and (better or self.best_weights is None):
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
-        if self.sign * value < self.best - self.min_delta:
-            self.best, self.best_epoch, self.wait = self.sign * value, epoch, 0
-            self.best_weights = self.model.get_weights() if self.restore else None
-        if self.wait >= max(self.patience, 1) and epoch > 0:
+        if better:
+            self.best, self.best_epoch = value, epoch
+            if self.baseline is None or self.better(value, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch, self.model.stop_training = epoch, True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Put the best weights back."""
         if self.verbose and self.stopped_epoch:
             print(f"Epoch {self.stopped_epoch + 1}: early stopping")
-        if self.restore and self.best_weights is not None:
+        if self.restore_best_weights and self.best_weights is not None:
             if self.verbose:
                 print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
+
+
+class ReduceLROnPlateau(Monitor):
+    """Multiply the learning rate by `factor` when `monitor` has not improved for `patience` epochs.
+
+    `monitor` ("val_loss"), `factor` (0.1, between 0 and 1), `patience` (10), `verbose` (0; 1 says so), `mode` ("auto"),
+    `min_delta` (0.0001): see `Monitor`. `cooldown` (0): so many epochs after a reduction nothing is counted. `min_lr`
+    (0.0): the rate never falls below. The rate is logged as "learning_rate".
+    """
+
+    kept = ("wait", "best", "cooldown_counter")
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        if not 0 < factor < 1:
+            raise ValueRangeError(
+                "ReduceLROnPlateau multiplies the rate.", expected="0 < factor < 1", found=f"factor={factor}"
+            )
+        self.factor, self.patience, self.verbose = factor, patience, verbose
+        self.cooldown, self.min_lr = cooldown, min_lr
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget an earlier training."""
+        _settable_rate(self)
+        self.wait, self.cooldown_counter = 0, 0
+        self.best: float | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compare the epoch with the best one."""
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        value = self.current(logs)
+        if value is None:
+            return
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self.better(value, self.best):
+            self.best, self.wait = value, 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience:
+                self._reduce(epoch)
+
+    def _reduce(self, epoch: int) -> None:
+        rate = float(self.model.optimizer.learning_rate)
+        if rate > self.min_lr:
+            self.model.optimizer.learning_rate = new = max(rate * self.factor, self.min_lr)
+            self.cooldown_counter, self.wait = self.cooldown, 0
+            if self.verbose:
+                print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
+
+    def in_cooldown(self) -> bool:
+        """Whether the last reduction is too recent."""
+        return self.cooldown_counter > 0
+
+
+def _settable_rate(callback: Callback) -> None:
+    """ArgumentError where a schedule sets the rate already."""
+    if getattr(getattr(callback.model, "optimizer", None), "schedule", None) is not None:
+        raise ArgumentError(
+            f"{type(callback).__name__} cannot set the learning rate.",
+            found=f"a schedule: {callback.model.optimizer.schedule!r}",
+            fix="give the optimizer a number as its learning_rate, or leave the callback out",
+        )
+
+
+class LearningRateScheduler(BuiltIn):
+    """Before each epoch set the learning rate to ``schedule(epoch, rate)``, or ``schedule(epoch)``; epochs from 0.
+
+    `verbose` (0): 1 says so each time. The rate is logged as "learning_rate".
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
+        if not callable(schedule):
+            raise ArgumentError("the schedule must be a function of (epoch, rate).", found=repr(schedule))
+        self.schedule, self.verbose = schedule, verbose
+        try:
+            inspect.signature(schedule).bind(0, 0.0)
+            self._old = False
+        except (TypeError, ValueError):
+            self._old = True
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Refuse an optimizer whose rate follows a schedule of its own."""
+        _settable_rate(self)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Set the rate."""
+        optimizer = self.model.optimizer
+        rate = self.schedule(epoch) if self._old else self.schedule(epoch, float(optimizer.learning_rate))
+        rate = rate.item() if isinstance(rate, (np.ndarray, np.generic)) and np.ndim(rate) == 0 else rate
+        if not isinstance(rate, Real) or isinstance(rate, bool):
+            raise ValueRangeError(
+                "the schedule must return the learning rate.", expected="a number above 0", found=repr(rate)
+            )
+        optimizer.learning_rate = float(rate)
+        if self.verbose:
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Log the rate."""
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+class TerminateOnNaN(BuiltIn):
+    """End the training quietly at the first step whose loss or gradient is NaN or infinite; the step is not written.
+
+    Without this callback such a step raises NonFiniteError, which names the first operation that went wrong; so does
+    `raise_error=True` (default False), whatever `doctor` says.
+    """
+
+    def __init__(self, raise_error: bool = False):
+        self.raise_error = raise_error
+        self.at_nan = "raise" if raise_error else "end"
+
+    def each_batch(self, kind: str) -> bool:
+        """No: the loop itself tells of a step that is not finite."""
+        return False
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Stop where the loss is not finite."""
+        loss = (logs or {}).get("loss")
+        if loss is None or math.isfinite(loss):
+            return
+        if self.raise_error:
+            raise NonFiniteError(f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}.")
+        print(f"Batch {batch}: Invalid loss, terminating training")
+        self.model.stop_training = True
+
+
+class LambdaCallback(BuiltIn):
+    """A callback from functions, one for each hook by its name: ``LambdaCallback(on_epoch_end=lambda epoch, logs: …)``.
+
+    Any hook of `Callback` may be given. Functions of epochs and batches take (number, logs), the others (logs).
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable[..., Any] | None = None,
+        on_epoch_end: Callable[..., Any] | None = None,
+        on_train_begin: Callable[..., Any] | None = None,
+        on_train_end: Callable[..., Any] | None = None,
+        on_train_batch_begin: Callable[..., Any] | None = None,
+        on_train_batch_end: Callable[..., Any] | None = None,
+        **kwargs: Callable[..., Any],
+    ):
+        given = {
+            "on_epoch_begin": on_epoch_begin, "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin, "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin, "on_train_batch_end": on_train_batch_end,
+        }  # fmt: skip
+        for hook, function in {**given, **kwargs}.items():
+            if hook not in HOOKS:
+                raise ArgumentError(f"a callback has no hook {hook!r}.", fix=did_you_mean(hook, HOOKS))
+            if function is not None:
+                if not callable(function):
+                    raise ArgumentError(f"{hook} must be a function.", found=repr(function))
+                setattr(self, hook, function)
+
+    def __repr__(self) -> str:
+        return f"LambdaCallback({', '.join(f'{hook}=...' for hook in HOOKS if hook in vars(self))})"
+
+
+class SwapEMAWeights(BuiltIn):
+    """Evaluate and predict with the optimizer's moving averages (`use_ema=True`) in place of the weights.
+
+    The averages are put in before an evaluation and taken out after it. `swap_on_epoch` (False): they stay in from the
+    end of each epoch to the begin of the next, so that a ModelCheckpoint behind this callback saves them.
+    """
+
+    kept = ("weights",)
+
+    def __init__(self, swap_on_epoch: bool = False):
+        self.swap_on_epoch = swap_on_epoch
+        self.weights: list[Any] | None = None  # what training goes on with, while the averages are in the model
+
+    def _averages_in(self) -> None:
+        if self.weights is not None:
+            return
+        slots = self.model.slots()
+        if not slots or any("average" not in each for each in slots.values()):
+            raise ValueRangeError(
+                "SwapEMAWeights needs an optimizer that keeps moving averages.",
+                found=repr(self.model.optimizer),
+                fix="give the optimizer use_ema=True",
+            )
+        self.weights = [np.array(parameter.array) for parameter in slots]
+        for parameter, each in slots.items():
+            parameter.assign(each["average"].array)
+
+    def _averages_out(self) -> None:
+        if self.weights is not None:
+            for parameter, value in zip(self.model.slots(), self.weights, strict=True):
+                parameter.assign(value)
+        self.weights = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget an earlier training."""
+        self.weights = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Go on training with the weights."""
+        self._averages_out()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Show the averages to the callbacks that follow."""
+        if self.swap_on_epoch:
+            self._averages_in()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Leave the averages where they are: the optimizer itself puts them into the model when training ends."""
+        self.weights = None
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Put the averages in."""
+        self._averages_in()
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Take them out."""
+        self._averages_out()
+
+    on_predict_begin, on_predict_end = on_test_begin, on_test_end

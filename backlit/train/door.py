@@ -11,7 +11,7 @@ from ..core.check import Finding
 from ..core.errors import ArgumentError, BacklitError, DataError, LabelError, ShapeError
 from ..core.node import as_array, here, spoken
 from ..core.shapes import Shape, bind, show
-from .losses import Loss
+from .losses import Loss, LossFunctionWrapper
 
 _CHUNK = 1 << 16  # rows looked at together, so that checking never copies the data
 
@@ -125,27 +125,32 @@ def targets(data: Any, loss: Loss, output: Shape, rows: int, layer: Any) -> Any:
         )
     place = f"layer {layer.name!r} ({type(layer).__name__}, {output[-1]} units)"
     who = f"{place} and {type(loss).__name__} cannot use this y."
-    wanted = bind(output[:-1] if loss.labels else output, rows)
+    wanted = bind(loss.target_shape(output), rows)
     column = (*wanted, 1) if loss.labels else wanted[:-1] if wanted[-1:] == (1,) else None
     if array.shape not in (wanted, column):
         raise refuse(_misfit(who, array, wanted, loss, output), "target shape", rules=(8, 9, 11), layer=layer.name)
     array = array.reshape(wanted)
     if loss.labels:
-        return _labels(array, who, output, layer)
-    if loss.probabilities and (array.min() < 0 or array.max() > 1):
-        raise refuse(
-            LabelError(
-                who,
-                expected=f"y from 0 to 1, of shape {show(wanted)}",
-                found=f"y from {array.min():g} to {array.max():g}",
-                why="a cross-entropy compares probabilities",
-                fix="code the classes 0 and 1; use MeanSquaredError for other numbers",
-            ),
-            "target range",
-            rules=(7, 10),
-            layer=layer.name,
-        )
+        return _labels(array, who, output, layer, loss)
+    if expected := loss.wanted(array):
+        raise refuse(_out_of_range(who, array, wanted, loss, expected), "target range", rules=(7, 10), layer=layer.name)
     return array
+
+
+def _out_of_range(who: str, array: Any, wanted: tuple[int, ...], loss: Loss, expected: str) -> BacklitError:
+    why, fix = "the loss is defined there only", "use MeanSquaredError for other numbers"
+    if loss.signs:
+        why, fix = "the sign of y says which side of the margin is right", "code the classes -1 and 1"
+    elif loss.targets == (0.0, 1.0):
+        why = f"a {'cross-entropy compares probabilities' if loss.probabilities else 'hinge compares one-hot classes'}"
+        fix = f"code the classes 0 and 1; {fix}"
+    return LabelError(
+        who,
+        expected=f"{expected}, of shape {show(wanted)}",
+        found=f"y from {array.min():g} to {array.max():g}",
+        why=why,
+        fix=fix,
+    )
 
 
 def _misfit(who: str, array: Any, wanted: tuple[int, ...], loss: Loss, output: Shape) -> BacklitError:
@@ -167,9 +172,15 @@ def _misfit(who: str, array: Any, wanted: tuple[int, ...], loss: Loss, output: S
     )
 
 
-def _labels(array: Any, who: str, output: Shape, layer: Any) -> Any:
-    classes: Any = output[-1]
-    low, high = array.min(), array.max()
+def _labels(array: Any, who: str, output: Shape, layer: Any, loss: Any) -> Any:
+    classes: Any = output[loss.axis]
+    if isinstance(loss, LossFunctionWrapper):
+        return array  # what a function of the user's own makes of its labels is its own affair
+    ignored = getattr(loss, "ignore_class", None)
+    counted = array if ignored is None else array[array != ignored]
+    if counted.size == 0:
+        return array
+    low, high = counted.min(), counted.max()
     whole = array.dtype.kind in "iub" or bool((array == np.floor(array)).all())
     if whole and low >= 0 and high < classes:
         return array

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ..core.errors import ArgumentError
 
-Logs = Mapping[str, float]
-_BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+Logs = dict[str, Any]
+_BATCH_HOOKS = {
+    "train": ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
+    "test": ("on_test_batch_begin", "on_test_batch_end"),
+    "predict": ("on_predict_batch_begin", "on_predict_batch_end"),
+}
 
 
 class Callback:
     """The base of all callbacks: override the hooks you want. `self.model` and `self.params` are set before training.
 
-    Stop a training by ``self.model.stop_training = True``.
+    Order: train_begin, then for each epoch epoch_begin, (train_batch_begin, train_batch_end)*, with validation
+    test_begin, (test_batch_begin, test_batch_end)*, test_end, then epoch_end; at last train_end. Whoever overrides a
+    hook for single batches makes the engine stop after every step. Stop a training by
+    ``self.model.stop_training = True`` (read after each epoch, and after each batch where a batch hook is overridden).
+    All callbacks get one `logs`: what is added to it in `on_epoch_end` stands in the History.
+
+    >>> import backlit as bl
+    >>> class Tell(bl.callbacks.Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         print(epoch, sorted(logs))
+    >>> model = bl.Sequential([bl.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit([[0.0], [1.0]], [0.0, 1.0], epochs=2, verbose=0, callbacks=[Tell()])
+    0 ['loss']
+    1 ['loss']
     """
 
     model: Any = None
     params: Mapping[str, Any] = {}
+    late: ClassVar[bool] = False  # told after all the others
+    at_nan: str = ""  # "end" or "raise": what a step that is not finite means to this callback
 
     def set_model(self, model: Any) -> None:
         """Called once with the model."""
@@ -28,37 +48,71 @@ class Callback:
         """Called once with {"verbose", "epochs", "steps"}."""
         self.params = params
 
+    def get_state(self) -> dict[str, Any]:
+        """What a resumed training must know of this callback: numbers, text, arrays, and lists and dicts of them."""
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `get_state` said; called after `on_train_begin`."""
+
+    def each_batch(self, kind: str) -> bool:
+        """Whether a hook for single batches of `kind` ("train", "test", "predict") is overridden."""
+        return any(
+            getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook) for hook in _BATCH_HOOKS[kind]
+        )
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch, also when training was stopped early."""
+        """After the last epoch, also when training was stopped early; not after an exception."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch (0, 1, …)."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation; `logs` has the epoch's means."""
+        """After an epoch and its validation; `logs` has the epoch's numbers."""
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a training step."""
+        """Before a training step; an older name of `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a training step."""
+        """After a training step; an older name of `on_train_batch_end`."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training step."""
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a training step; `logs` has the means since the epoch began."""
+        """After a training step; `logs` has the numbers since the epoch began."""
         self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Before an evaluation."""
+        """Before an evaluation, also the validation inside `fit`."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """After an evaluation."""
+        """After an evaluation; `logs` has its numbers, without "val_"."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of an evaluation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of an evaluation; `logs` has the numbers so far."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Before a prediction."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """After a prediction."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of a prediction."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of a prediction; `logs["outputs"]` is its output."""
+
+
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_") and callable(getattr(Callback, name)))
 
 
 class Progress(Callback):
@@ -69,32 +123,56 @@ class Progress(Callback):
 
 
 class Listeners:
-    """All callbacks of a training, told in order."""
+    """All callbacks of a run, told in order: as they were given, those that are `late` last."""
 
-    def __init__(self, callbacks: Iterable[Any], model: Any, params: Mapping[str, Any]):
-        self.all = list(callbacks)
-        for callback in self.all:
-            if not isinstance(callback, Callback):
-                raise ArgumentError(f"{callback!r} is no callback.", expected="objects of backlit.callbacks.Callback")
+    def __init__(self, callbacks: Any = None, model: Any = None, params: Mapping[str, Any] | None = None):
+        self.callbacks = sorted(each_of(callbacks), key=lambda callback: callback.late)
+        if params:
+            self.set_params(params)
+        if model is not None:
+            self.set_model(model)
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Pass {"verbose", "epochs", "steps"} on."""
+        self.params = params
+        for callback in self.callbacks:
             callback.set_params(params)
+
+    def set_model(self, model: Any) -> None:
+        """Pass the model on."""
+        self.model = model
+        for callback in self.callbacks:
             callback.set_model(model)
 
     def tell(self, event: str, *args: Any) -> None:
         """Call the hook `event` of every callback."""
-        for callback in self.all:
+        for callback in self.callbacks:
             getattr(callback, event)(*args)
 
-    @property
-    def each_batch(self) -> bool:
-        """Whether somebody may act between two steps, so that a run is one step long."""
-        return any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
-            for callback in self.all
-            for hook in _BATCH_HOOKS
-        )
+    def each_batch(self, kind: str = "train") -> bool:
+        """Whether somebody may act between two batches, so that a run is one step long."""
+        return any(callback.each_batch(kind) for callback in self.callbacks)
 
     def steps(self, done: int, total: int, logs: Logs) -> None:
         """Tell those who show progress."""
-        for callback in self.all:
+        for callback in self.callbacks:
             if isinstance(callback, Progress):
                 callback.on_steps(done, total, logs)
+
+    def who_at_nan(self, answer: str) -> list[Callback]:
+        """The callbacks to whom a step that is not finite means `answer`: "end" or "raise"."""
+        return [callback for callback in self.callbacks if callback.at_nan == answer]
+
+
+def each_of(callbacks: Any) -> list[Callback]:
+    """The callbacks in one callback, a list (of lists), another `Listeners`, or None."""
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    if isinstance(callbacks, Listeners):
+        return list(callbacks.callbacks)
+    if isinstance(callbacks, (list, tuple)):
+        return [callback for item in callbacks for callback in each_of(item)]
+    fix = f"make one: {callbacks.__name__}(...)" if isinstance(callbacks, type) else ""
+    raise ArgumentError(f"{callbacks!r} is no callback.", expected="objects of backlit.callbacks.Callback", fix=fix)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import ArgumentError, ValueRangeError, did_you_mean
 from .losses import Loss
-from .metrics import Metric, resolve
+from .metrics import BY_SHAPE, Metric, resolve_all
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Compiled:
             if each is not None:
                 Loss.get(each)
         for group in (self.metrics, self.weighted_metrics):
+            if group is not None and not isinstance(group, (list, tuple, Mapping)):
+                raise ArgumentError(f"{group!r} is no list of metrics.", fix=f"metrics=[{group!r}]")
             for each in _leaves(group):
-                if each not in ("accuracy", "acc", "crossentropy", "ce") and isinstance(each, str):
+                if isinstance(each, str) and each not in BY_SHAPE:
                     Metric.named(each)
 
     def heads(self, names: Sequence[str], shapes: Sequence[Any]) -> list[Head]:
@@ -58,7 +60,7 @@ class Compiled:
                 continue
             loss = Loss.get(losses[name])
             share = 1.0 if shares[name] is None else float(shares[name])
-            measured = [dict(resolve(m, loss) for m in group[name]) for group in (metrics, weighted)]
+            measured = [resolve_all(group[name], loss, shape) for group in (metrics, weighted)]
             heads.append(Head(name, shape, loss, share, *measured))
         if not heads:
             raise ArgumentError("no output has a loss.", fix="give at least one")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from ..core.shapes import bind
 from ..engines.base import Arrays, Program, Run
 from ..engines.function import nonfinite_error
 from .door import refuse
-from .events import Listeners
+from .events import Listeners, Logs
 from .fitting import FitPlan
 from .step import Step
 
@@ -34,13 +35,21 @@ class Job:
     columns: list[Any]
     plan: FitPlan
     listeners: Listeners
-    validate: Callable[[], dict[str, float]] | None
+    validate: Callable[[], Logs] | None = None
+    weights: tuple[Any, ...] = ()  # as `Model.step` takes them
+    resume: tuple[int, int] | None = None  # the epoch and the steps of it that an interrupted training had behind it
 
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
         all_rows = -(-len(self.columns[0]) // self.plan.batch)
         return all_rows if self.plan.steps is None else min(self.plan.steps, all_rows)
+
+    def reseed(self, seed: int) -> None:
+        """Go on with the seed of an interrupted training."""
+        if seed != self.model.seed:
+            self.model.seed = seed
+            self.step, self.program = self.model.step("train", self.weights)
 
 
 def permutation(seed: int, epoch: int, rows: int) -> Any:
@@ -51,27 +60,72 @@ def permutation(seed: int, epoch: int, rows: int) -> Any:
 def train(job: Job) -> None:
     """Run all epochs. Whatever stops it, the parameters are those of the last committed step."""
     model, listeners = job.model, job.listeners
-    model.stop_training = False
-    listeners.tell("on_train_begin", {})
-    logs: dict[str, float] = {}
-    for epoch in job.plan.epochs:
-        listeners.tell("on_epoch_begin", epoch, {})
-        for sums in job.step.sums.values():
-            sums.reset()
-        _run_epoch(job, epoch)
-        logs = means(job.step)
-        if job.validate is not None and job.plan.checks(epoch):
-            listeners.tell("on_test_begin", {})
-            logs.update({f"val_{key}": value for key, value in job.validate().items()})
-            listeners.tell("on_test_end", logs)
-        model.epochs_done = epoch + 1
-        listeners.tell("on_epoch_end", epoch, logs)
-        if model.stop_training:
+    model.stop_training, model.running = False, job
+    try:
+        listeners.tell("on_train_begin", {})
+        logs: Logs = {}
+        first, done = job.resume or (job.plan.epochs.start, 0)
+        for epoch in range(first, job.plan.epochs.stop):
+            listeners.tell("on_epoch_begin", epoch, {})
+            if not done:
+                reset(job.step)
+            broken, done = _run_epoch(job, epoch, done), 0
+            logs = {**means(job.step), **broken}
+            if job.validate is not None and job.plan.checks(epoch):
+                logs.update({f"val_{key}": value for key, value in job.validate().items()})
+            model.epochs_done = epoch + 1
+            listeners.tell("on_epoch_end", epoch, logs)
+            if model.stop_training:
+                break
+        model.optimizer.finalize()
+        listeners.tell("on_train_end", logs)
+    finally:
+        model.running = None
+
+
+def evaluate(job: Job) -> Logs:
+    """The logged numbers of the job's columns in inference mode, told to its listeners."""
+    model, listeners, each, steps = job.model, job.listeners, job.listeners.each_batch("test"), job.steps
+    model.stop_evaluating = False
+    listeners.tell("on_test_begin", {})
+    reset(job.step)
+    source = Arrays(job.columns, job.plan.batch)
+    for batch in range(steps if each else 0):
+        listeners.tell("on_test_batch_begin", batch, {})
+        job.program.run(source, batch, 1, {})
+        listeners.tell("on_test_batch_end", batch, means(job.step))
+        if model.stop_evaluating:
             break
-    listeners.tell("on_train_end", logs)
+    if not each:
+        job.program.run(source, 0, steps, {})
+    logs = means(job.step)
+    listeners.tell("on_test_end", logs)
+    return logs
 
 
-def means(step: Step) -> dict[str, float]:
+def predict(model: Any, run: Callable[[slice], list[Any]], parts: Iterable[slice], listeners: Listeners) -> list[Any]:
+    """The outputs of `run` for each part of the rows, told to the listeners."""
+    model.stop_predicting = False
+    listeners.tell("on_predict_begin", {})
+    chunks = []
+    for batch, rows in enumerate(parts):
+        listeners.tell("on_predict_batch_begin", batch, {})
+        chunks.append(run(rows))
+        outputs = chunks[-1][0] if len(chunks[-1]) == 1 else chunks[-1]
+        listeners.tell("on_predict_batch_end", batch, {"outputs": outputs})
+        if model.stop_predicting:
+            break
+    listeners.tell("on_predict_end", {})
+    return chunks
+
+
+def reset(step: Step) -> None:
+    """Forget what was summed."""
+    for sums in step.sums.values():
+        sums.reset()
+
+
+def means(step: Step) -> Logs:
     """The logged numbers of the epoch so far, sorted by name."""
     return {key: step.sums[key].mean for key in sorted(step.sums)}
 
@@ -99,11 +153,12 @@ def _whole_steps() -> Iterator[None]:
         usual(signal.SIGINT, pressed[0])
 
 
-def _run_epoch(job: Job, epoch: int) -> None:
+def _run_epoch(job: Job, epoch: int, done: int) -> Logs:
+    """The steps of an epoch from `done` on; returns what is to be logged of a step that ended the training."""
     rows = len(job.columns[0])
     order = permutation(job.model.seed, epoch, rows) if job.plan.shuffle else None
     source, steps = Arrays(job.columns, job.plan.batch, order), job.steps
-    each, count, done = job.listeners.each_batch, 1, 0
+    each, count = job.listeners.each_batch("train"), 1
     while done < steps:
         count = 1 if each else min(count, steps - done)
         if each:
@@ -114,16 +169,18 @@ def _run_epoch(job: Job, epoch: int) -> None:
             job.model.iterations += run.committed
         seconds = time.perf_counter() - began
         done += run.committed
+        broken: Logs = {}
         if run.committed < count:
-            _nonfinite(job, source, done, run)
+            broken = _nonfinite(job, source, done, run)
             done += 1
-        logs = means(job.step)
-        if each:
-            job.listeners.tell("on_train_batch_end", done - 1, logs)
+        logs = {**means(job.step), **broken}
+        for callback in job.listeners.callbacks if each else job.listeners.who_at_nan("end") if broken else ():
+            callback.on_train_batch_end(done - 1, logs)
         job.listeners.steps(done, steps, logs)
-        if each and job.model.stop_training:
-            return
+        if (each or broken) and job.model.stop_training:
+            return broken
         count = max(1, min(2 * count, int(count * _RUN_SECONDS / max(seconds, 1e-6))))
+    return {}
 
 
 def _scalars(job: Job, count: int) -> Mapping[Leaf, Any]:
@@ -131,16 +188,19 @@ def _scalars(job: Job, count: int) -> Mapping[Leaf, Any]:
     assert job.step.rate is not None and job.step.number is not None
     first = job.model.iterations + 1
     return {
-        job.step.rate: np.full(count, job.model.optimizer.learning_rate),
+        job.step.rate: job.model.optimizer.learning_rates(job.model.iterations, count),
         job.step.number: np.arange(first, first + count, dtype=np.float64),
     }
 
 
-def _nonfinite(job: Job, source: Arrays, step: int, run: Run) -> None:
-    """A step that was not committed: raise, naming the first bad node, or count it and go on."""
-    if job.plan.skip_nonfinite:
+def _nonfinite(job: Job, source: Arrays, step: int, run: Run) -> Logs:
+    """A step that was not committed: raise, naming the first bad node, or count it; returns its loss where it is to end
+    the training, NaN for a gradient that is not finite."""
+    quiet, loud = (job.listeners.who_at_nan(answer) for answer in ("end", "raise"))
+    if (quiet or job.plan.skip_nonfinite) and not loud:
         job.model.history.skipped_steps += 1
-        return
+        loss = float(run.table[-1][0])
+        return {"loss": loss if not math.isfinite(loss) else math.nan} if quiet else {}
     buffers = [np.empty(bind(leaf.shape, source.rows(step)), leaf.dtype) for leaf in job.step.columns]
     source.fill(step, buffers)
     feed: dict[Leaf, Any] = dict(zip(job.step.columns, buffers, strict=True))

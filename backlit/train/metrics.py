@@ -1,118 +1,84 @@
-"""Metrics: one number an example, averaged over the examples. Their sums are state of the training step."""
+"""Metrics: one number an example, averaged, or counts and the number they stand for. Their sums are state of the
+training step.
+
+To add one, write the class in metrics_values.py or metrics_counts.py; its names follow from it.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import copy
+from collections.abc import Sequence
+from typing import Any
 
-from ..core.op import cast
-from ..core.record import Record
-from ..ops.elementwise import absolute, equal, greater, square
-from ..ops.index import reshape
-from ..ops.reduce import argmax, mean, size
-from ..ops.reduce import sum as sum_
-from .losses import Loss
+from ..core.shapes import Shape
+from .losses_base import Loss, room
+from .metrics_base import MeanMetricWrapper, Metric, average
+from .metrics_counts import *  # noqa: F403
+from .metrics_values import *  # noqa: F403
+from .metrics_values import (
+    BinaryAccuracy,
+    BinaryCrossentropy,
+    CategoricalAccuracy,
+    CategoricalCrossentropy,
+    SparseCategoricalAccuracy,
+    SparseCategoricalCrossentropy,
+)
 
-
-class Metric(Record):
-    """The base: a metric of your own has `formula(y, p)`, which gives one number an example (shape (m,))."""
-
-    family = "metric"
-    labels: ClassVar[bool] = False
-    name: str = ""
-
-    def formula(self, y: Any, p: Any) -> Any:
-        """One number an example."""
-        raise NotImplementedError(f"{type(self).__name__}.formula")
-
-    def per_example(self, y: Any, p: Any) -> Any:
-        """The formula on a y of the output's shape (of the labels' shape for class labels)."""
-        wanted = p.shape[:-1] if self.labels else p.shape
-        y = reshape(y, wanted) if y.shape != wanted else y
-        return cast(self.formula(y if self.labels else cast(y, p.dtype), p), p.dtype)
-
-    def states(self, y: Any, p: Any, w: Any) -> dict[str, Any]:
-        """What the sums of this metric grow by."""
-        each = self.per_example(y, p)
-        each = mean(each, axis=tuple(range(1, each.ndim))) if each.ndim > 1 else each
-        count = size(y, axis=0) if w is None else sum_(w)
-        return {
-            "total": cast(sum_(each if w is None else each * w), "float64"),
-            "count": cast(count, "float64"),
-        }
-
-    def result(self, totals: Any) -> float:
-        """The metric from its sums."""
-        return float(totals["total"] / max(totals["count"], 1e-300))
+BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # words whose metric follows from the loss and the output
 
 
-class MeanSquaredErrorMetric(Metric):
-    """mean (p - y)²."""
+def resolve(identifier: Any, loss: Loss, output: Shape = ()) -> tuple[str, Metric]:
+    """(name in the logs, metric) for an output of that shape that is trained with `loss`.
 
-    aliases = ("mse", "mean_squared_error", "MeanSquaredError")
-    name = "mse"
-
-    def formula(self, y: Any, p: Any) -> Any:
-        """mean (p - y)²."""
-        return mean(square(p - y), axis=-1)
-
-
-class MeanAbsoluteErrorMetric(Metric):
-    """mean |p - y|."""
-
-    aliases = ("mae", "mean_absolute_error", "MeanAbsoluteError")
-    name = "mae"
-
-    def formula(self, y: Any, p: Any) -> Any:
-        """mean |p - y|."""
-        return mean(absolute(p - y), axis=-1)
-
-
-class BinaryAccuracy(Metric):
-    """The share of outputs on the right side of `threshold` (0.5 for probabilities, 0 for logits)."""
-
-    name = "binary_accuracy"
-
-    def __init__(self, threshold: float = 0.5):
-        self.threshold = threshold
-
-    def formula(self, y: Any, p: Any) -> Any:
-        """1 where (p > threshold) is y."""
-        return mean(cast(equal(greater(p, self.threshold), greater(y, 0.5)), p.dtype), axis=-1)
-
-
-class CategoricalAccuracy(Metric):
-    """The share of examples whose largest output is at the 1 of the one-hot y."""
-
-    name = "categorical_accuracy"
-
-    def formula(self, y: Any, p: Any) -> Any:
-        """1 where both largest are at one place."""
-        return equal(argmax(y, axis=-1), argmax(p, axis=-1))
-
-
-class SparseCategoricalAccuracy(Metric):
-    """The share of examples whose largest output is at the label."""
-
-    labels = True
-    name = "sparse_categorical_accuracy"
-
-    def formula(self, y: Any, p: Any) -> Any:
-        """1 where the largest output is at y."""
-        return equal(y, argmax(p, axis=-1))
-
-
-def resolve(identifier: Any, loss: Loss) -> tuple[str, Metric]:
-    """(name in the logs, metric): "accuracy" becomes the one that fits the loss, at the threshold that fits its
-    output."""
-    if identifier in ("accuracy", "acc"):
-        return str(identifier), _accuracy(loss)
+    "accuracy" and "crossentropy" become the one that fits: for labels the sparse one; for a loss on yes and no, or a
+    single output, the binary one; else the categorical one. Where the loss is told that it gets logits, binary accuracy
+    decides at 0, and a metric that wants probabilities gets them.
+    """
+    if identifier in BY_SHAPE:
+        make = _accuracy if identifier in BY_SHAPE[:2] else _crossentropy
+        return identifier, make(loss, output, identifier)
     metric = Metric.get(identifier)
+    if loss.from_logits and loss.link and metric.reads_probabilities():
+        metric = copy.copy(metric)
+        metric.link = loss.link
     return (identifier if isinstance(identifier, str) else metric.name or type(metric).__name__), metric
 
 
-def _accuracy(loss: Loss) -> Metric:
+def resolve_all(identifiers: Sequence[Any], loss: Loss, output: Shape = ()) -> dict[str, Metric]:
+    """Every metric by its name in the logs; a second one of a name becomes name_1, as in Keras."""
+    found: dict[str, Metric] = {}
+    for identifier in identifiers:
+        name, metric = resolve(identifier, loss, output)
+        again = sum(key == name or key.rpartition("_")[0] == name for key in found) if name in found else 0
+        found[f"{name}_{again}" if again else name] = metric
+    return found
+
+
+def _kind(loss: Loss, output: Shape) -> str:
     if loss.labels:
-        return SparseCategoricalAccuracy()
-    if loss.link == "softmax":
-        return CategoricalAccuracy()
-    return BinaryAccuracy(threshold=0.0 if loss.from_logits else 0.5)
+        return "sparse"
+    if loss.link == "sigmoid" or loss.signs or (loss.link is None and output[-1:] == (1,)):
+        return "binary"
+    return "categorical" if output or loss.link else "binary"
+
+
+def _accuracy(loss: Loss, output: Shape, name: str) -> Metric:
+    kind = _kind(loss, output)
+    if kind == "binary":
+        return BinaryAccuracy(name, threshold=0.0 if loss.from_logits or loss.signs else 0.5)
+    return SparseCategoricalAccuracy(name) if kind == "sparse" else CategoricalAccuracy(name)
+
+
+def _crossentropy(loss: Loss, output: Shape, name: str) -> Metric:
+    kinds = {
+        "sparse": SparseCategoricalCrossentropy,
+        "binary": BinaryCrossentropy,
+        "categorical": CategoricalCrossentropy,
+    }
+    return kinds[_kind(loss, output)](name, from_logits=loss.from_logits)
+
+
+__all__: Sequence[str] = [
+    name for name, value in dict(globals()).items() if isinstance(value, type) and issubclass(value, Metric)
+]
+__getattr__, __dir__ = room("metrics", [Metric, Loss])

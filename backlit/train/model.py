@@ -14,22 +14,23 @@ from ..core.errors import ArgumentError, NotReadyError, UnknownNameError, ValueR
 from ..core.node import Leaf, Node, input_leaf
 from ..core.shapes import M
 from ..core.walk import Graph
-from ..engines.base import Arrays, engine
+from ..engines.base import engine
 from ..layers.activation import resolve as resolve_activation
 from ..layers.layer import Layer, Pass, current_pass, layer_call, put_together, taken_apart, tentative
-from ..layers.network import Functional, chain, flat
+from ..layers.network import Functional, chain, flat, name_apart
 from . import door, feed
-from .callbacks import History, ProgressBar
-from .events import Listeners
+from .events import Listeners, Logs
 from .feed import Feed
 from .fitting import FitPlan, check_fit, held_out, whole
 from .heads import Compiled, Head
-from .loop import Job, means, train
+from .loop import Job, evaluate, means, predict, train
 from .metrics import Metric
 from .optimizers import Adam, Optimizer
+from .progress import CallbackList, History
 from .step import Step, Task, evaluation_step, make_slots, training_step
 
 _PREDICT_ROWS = 1024
+_BY_BUILD = ("built", "input_leaves", "input_shape", "output_shape", "loss", "_heads")
 
 
 class Model(Functional):
@@ -54,6 +55,7 @@ class Model(Functional):
         self.classes: tuple[str, ...] | None = None
         self.about: dict[str, Any] = {}  # what the saved file says of data and preprocessing
         self.stop_training = False
+        self.running: Job | None = None  # the `fit` that runs
         self.asked: Compiled | None = None
         self._metrics: dict[str, Metric] | None = None
         self._forget_training()
@@ -102,12 +104,15 @@ class Model(Functional):
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
         """A model that is built inside is as unbuilt as before if what follows fails."""
-        before = (self.built, self.input_leaves, self.input_shape, self.output_shape)
+        before = {name: getattr(self, name) for name in _BY_BUILD}
+        slots, steps = dict(self._slots), dict(self._steps)
         with tentative([layer for layer in self.everything() if layer is not self]):
             try:
                 yield
             except BaseException:
-                self.built, self.input_leaves, self.input_shape, self.output_shape = before
+                self._slots, self._steps = slots, steps
+                for name, value in before.items():
+                    setattr(self, name, value)
                 raise
 
     def _ready(self, x: Any) -> list[Any]:
@@ -191,13 +196,16 @@ class Model(Functional):
         wanted.check()
         rule = Adam() if optimizer is None else Optimizer.get(optimizer)
         registry.lookup(f"engine.{'planned' if engine == 'auto' else engine}")
+        heads = wanted.heads(self.output_names, self.output_shapes) if self.built else []
         if optimizer is None:
             print("backlit: no optimizer was given; Adam(learning_rate=0.001) is used.", file=sys.stderr)
         self.asked, self.optimizer, self.engine_name = wanted, rule, engine
+        rule.bind(self)
         self.loss, self._metrics = loss, None
         self._forget_training()
         if self.built:
-            self.loss = self.heads[0].loss if len(self.heads) == 1 else loss
+            self._heads = heads
+            self.loss = heads[0].loss if len(heads) == 1 else loss
 
     def _forget_training(self) -> None:
         self.iterations = self.epochs_done = 0
@@ -232,7 +240,7 @@ class Model(Functional):
         `weights` has for each head the shape of one example's weights, or None.
         """
         trained = tuple(id(leaf) for leaf in self.trainable_variables)
-        key = (kind, weights, self.engine_name, trained)
+        key = (kind, weights, self.engine_name, trained, self.seed)
         if key not in self._steps:
             task = self._task(weights)
             if kind == "train":
@@ -250,7 +258,8 @@ class Model(Functional):
 
     def restore(self, learning_rate: float, iterations: int, epochs_done: int) -> None:
         """Go on where a saved training stopped."""
-        self.optimizer.learning_rate = learning_rate
+        if self.optimizer.schedule is None:
+            self.optimizer.learning_rate = learning_rate
         self.iterations, self.epochs_done = iterations, epochs_done
 
     def need_compiled(self, call: str) -> None:
@@ -311,26 +320,25 @@ class Model(Functional):
             check_epochs=validation_freq,
             skip_nonfinite=doctor == "off",
         )
-        history = History()
         with self._unbuilt_if_refused():
             self._ready(x)
             data = feed.feed(self, x, y, sample_weight)
             data, held = held_out(self, data, validation_data, validation_split, validation_stratify)
             job = self._job(plan, _class_weighted(data, class_weight), held)
             params = {"verbose": verbose, "epochs": each.stop, "steps": job.steps}
-            job.listeners = Listeners([history, ProgressBar(verbose), *(callbacks or [])], self, params)
-        self.history = history
+            job.listeners = told = CallbackList(callbacks, add_history=True, add_progbar=True, model=self, **params)
+        self.history = history = told.history
         train(job)
         return history
 
     def _job(self, plan: FitPlan, data: Feed, held: Feed | None) -> Job:
         """Everything that can be refused, refused before the first step."""
         step, program = self.step("train", data.weights)
-        validate = None
+        job = Job(self, step, program, data.columns, plan, Listeners(), None, data.weights)
         if held is not None:
             self.step("evaluate", held.weights)
-            validate = lambda: self.measure(held, plan.check_batch, plan.check_steps)  # noqa: E731
-        return Job(self, step, program, data.columns, plan, Listeners([], self, {}), validate)
+            job.validate = lambda: self.measure(held, plan.check_batch, plan.check_steps, job.listeners)
+        return job
 
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
@@ -363,24 +371,18 @@ class Model(Functional):
         with self._unbuilt_if_refused():
             self._ready(x)
             data = feed.feed(self, x, y, sample_weight)
-        listeners = Listeners(callbacks or [], self, {"verbose": verbose, "epochs": 1, "steps": -(-data.rows // batch)})
-        listeners.tell("on_test_begin", {})
-        logs = self.measure(data, batch, steps)
-        listeners.tell("on_test_end", logs)
-        return self._told(logs, return_dict)
+        params = {"verbose": verbose, "epochs": 1, "steps": -(-data.rows // batch)}
+        return self._told(self.measure(data, batch, steps, Listeners(callbacks, self, params)), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """`evaluate` on one batch."""
         return self.evaluate(x, y, batch_size=len(flat(x)[0]), sample_weight=sample_weight, return_dict=return_dict)
 
-    def measure(self, data: Feed, batch: int, steps: int | None = None) -> dict[str, float]:
+    def measure(self, data: Feed, batch: int, steps: int | None, listeners: Listeners) -> Logs:
         """The logged numbers of data in inference mode."""
         step, program = self.step("evaluate", data.weights)
-        for sums in step.sums.values():
-            sums.reset()
-        source = Arrays(data.columns, batch)
-        program.run(source, 0, min(steps or source.steps, source.steps), {})
-        return means(step)
+        plan = FitPlan(batch=batch, epochs=range(1), shuffle=False, steps=steps)
+        return evaluate(Job(self, step, program, data.columns, plan, listeners))
 
     def _told(self, logs: dict[str, float], as_dict: bool) -> Any:
         if as_dict:
@@ -402,7 +404,8 @@ class Model(Functional):
 
         Several outputs come as a list, or as a dict where the model was given one.
         """
-        rows = whole("batch_size", batch_size, _PREDICT_ROWS)
+        listeners = Listeners(callbacks)
+        rows = whole("batch_size", batch_size, 32 if listeners.each_batch("predict") else _PREDICT_ROWS)
         arrays = self._ready(x)
         if self._predict_program is None:
             leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
@@ -410,12 +413,16 @@ class Model(Functional):
                 self._predict_graph = Graph(leaves, self.forward(leaves))
             self._predict_program = engine(self.engine_name).compile(self._predict_graph)
         stop = len(arrays[0]) if steps is None else min(len(arrays[0]), steps * rows)
-        chunks = []
-        for begin in range(0, stop, rows):
-            part = [array[begin : min(begin + rows, stop)] for array in arrays]
-            feeds = dict(zip(self._predict_graph.inputs, part, strict=True))
-            chunks.append(self._predict_program.evaluate(feeds).outputs)
-        joined = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+        parts = [slice(begin, min(begin + rows, stop)) for begin in range(0, stop, rows)]
+        listeners.set_params({"verbose": verbose, "epochs": 1, "steps": len(parts)})
+        listeners.set_model(self)
+
+        def run(part: slice) -> list[Any]:
+            feeds = {leaf: array[part] for leaf, array in zip(self._predict_graph.inputs, arrays, strict=True)}
+            return self._predict_program.evaluate(feeds).outputs
+
+        chunks = predict(self, run, parts, listeners)
+        joined = [each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*chunks, strict=True)]
         return self._output_form(joined)
 
     def _output_form(self, outputs: list[Any]) -> Any:
@@ -459,6 +466,18 @@ class Model(Functional):
         known = registry.lookup("engine.values")(out, dict(zip(leaves, arrays, strict=True)))
         return self._output_form([np.array(known[node]) for node in out])
 
+    def collapse(self) -> Model:
+        """The equivalent smaller model, where hidden layers without an activation are multiplied into the next one.
+
+        W' = W₁W₂ and b' = b₁W₂ + b₂: however many linear layers, they are one linear layer. The result is uncompiled.
+
+        >>> import backlit as bl
+        >>> deep = bl.Sequential([bl.Input((3,)), bl.layers.Dense(5), bl.layers.Dense(4), bl.layers.Dense(1)])
+        >>> deep.collapse().count_params()
+        4
+        """
+        return registry.lookup("model.collapse")(self)  # type: ignore[no-any-return]
+
     # ------------------------------------------------------------------ words
     def summary(self, print_fn: Any = print) -> None:
         """Print the table of layers, output shapes and parameters. Optimizer state is not counted in the total."""
@@ -467,6 +486,18 @@ class Model(Functional):
     def save(self, path: Any, overwrite: bool = True) -> None:
         """Write one file with network, weights, optimizer and history; see `backlit.load_model`."""
         registry.lookup("io.save_model")(self, path, overwrite)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights alone, by layer/name, into a .safetensors file."""
+        registry.lookup("io.save_weights")(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Take the weights from a file that `save_weights` wrote for a model of the same layers' names and shapes.
+
+        Raises FileError, and changes nothing, where names, shapes or dtypes differ; with `skip_mismatch=True` the
+        weights that fit are taken, and a warning names the others.
+        """
+        registry.lookup("io.load_weights")(self, filepath, skip_mismatch)
 
 
 class Sequential(Model):
@@ -523,6 +554,7 @@ class Sequential(Model):
         before = (self._chain, self.built, self.input_leaves, self.output_shape)
         self._chain, self.built, self.output_shape = layers, False, None
         try:
+            name_apart(layers)
             if self._start is not None and layers:
                 self.build_on(self._start)
         except BaseException:

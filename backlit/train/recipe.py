@@ -166,7 +166,7 @@ def _scaling(data: Dataset, X: np.ndarray) -> tuple[Layer, Choice]:
     if data.unit is not None:
         mean, variance = float(X.mean()), float(X.var())
         why = f"one unit for all columns ({data.unit}); by the training rows"
-        return Normalization(mean, variance), Choice(
+        return Normalization(mean=mean, variance=variance), Choice(
             "scaling", f"one for all: (x - {mean:.4g}) / {variance**0.5:.4g}", why
         )
     columns = Normalization()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..core import registry
-from ..core.errors import BacklitError, FileError
+from ..core.errors import BacklitError, FileError, FileMissingError, NotReadyError
 from ..core.node import Leaf
 from ..core.record import serialize
 from ..io import file
-from .callbacks import History
 from .model import Model
+from .progress import History
 from .step import make_slots
 from .structure import describe, describe_inputs, restore, restore_inputs
 
@@ -133,6 +134,46 @@ def _restore_training(model: Any, said: Mapping[str, Any], slots: Mapping[str, A
     _fill(_slots(model), slots, path)
 
 
+def save_weights(model: Any, path: Any, overwrite: bool = True) -> None:
+    """Write the weights of `model` to `path`, which must end in .safetensors; see `Model.save_weights`."""
+    target = _weights_path(path)
+    if target.exists() and not overwrite:
+        raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
+    _need_weights(model, "save_weights")
+    file.write_bytes(target, file.pack({key: leaf.array for key, leaf in _weights(model).items()}))
+
+
+def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
+    """Give the weights of `model` the values in the file `path`; see `Model.load_weights`."""
+    source = _weights_path(path)
+    _need_weights(model, "load_weights")
+    if not source.exists():
+        raise FileMissingError(f"there is no file {source}.", fix="give the path of a .safetensors file")
+    leaves, tensors = _weights(model), file.unpack(source.read_bytes(), source)
+    if skip_mismatch:
+        fit = [key for key, leaf in leaves.items() if key in tensors and tensors[key].shape == leaf.shape]
+        if skipped := sorted(set(leaves) ^ set(fit)):
+            warnings.warn(f"{source} has no weights that fit for {', '.join(skipped)}", UserWarning, stacklevel=3)
+        leaves, tensors = ({key: each[key] for key in fit} for each in (leaves, tensors))
+    _fill(leaves, tensors, source)
+
+
+def _weights_path(path: Any) -> Path:
+    target = Path(path)
+    if target.suffix != ".safetensors":
+        name = target.name.removesuffix(".weights.h5").removesuffix(target.suffix)
+        fix = f"use {target.with_name(name + '.safetensors')}"
+        raise FileError(f"a file of weights ends in .safetensors, not {target.suffix!r}.", fix=fix)
+    return target
+
+
+def _need_weights(model: Any, call: str) -> None:
+    if not model.built:
+        raise NotReadyError(
+            f"{call} needs a model that has weights.", fix="model.build((n,)) with n columns, or fit it"
+        )
+
+
 def _fill(leaves: Mapping[str, Any], tensors: Mapping[str, Any], path: Path) -> None:
     """Give every leaf its tensor; names, shapes and dtypes must be exactly those expected."""
     if set(leaves) != set(tensors):
@@ -154,12 +195,11 @@ def _fill(leaves: Mapping[str, Any], tensors: Mapping[str, Any], path: Path) -> 
 def _history_csv(history: History | None) -> bytes:
     stream = io.StringIO()
     if history is not None and history.epoch:
-        keys = sorted(history.history)
+        keys = sorted(key for key, values in history.history.items() if np.ndim(values[0]) == 0)
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(["epoch", *keys])
-        rows.writerows(
-            [epoch, *(repr(history.history[key][i]) for key in keys)] for i, epoch in enumerate(history.epoch)
-        )
+        for epoch, row in zip(history.epoch, history.rows, strict=True):
+            rows.writerow([epoch, *(repr(float(row[key])) if key in row else "" for key in keys)])
     return stream.getvalue().encode()
 
 
@@ -169,8 +209,11 @@ def _history_from(content: bytes) -> History | None:
         return None
     history = History()
     for epoch, *values in rows[1:]:
-        history.on_epoch_end(int(epoch), dict(zip(rows[0][1:], map(float, values), strict=True)))
+        logged = zip(rows[0][1:], values, strict=True)
+        history.keep(int(epoch), {key: float(value) for key, value in logged if value})
     return history
 
 
 registry.register("io.save_model", save_model)
+registry.register("io.save_weights", save_weights)
+registry.register("io.load_weights", load_weights)

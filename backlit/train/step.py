@@ -15,13 +15,13 @@ from ..core.shapes import M
 from ..core.walk import Graph
 from ..layers.layer import Pass
 from ..ops.elementwise import isfinite, logical_and, sqrt, square
+from ..ops.reduce import all as all_
 from ..ops.reduce import size
 from ..ops.reduce import sum as sum_
 from ..rewrite import stable
 from ..rewrite.rule import apply
 from .heads import Head
-from .losses import reduced
-from .metrics import Metric
+from .metrics import Metric, average
 from .optimizers import Optimizer
 
 
@@ -42,7 +42,7 @@ class Sums:
         """The number that the sums stand for."""
         totals = {key: leaf.array for key, leaf in self.leaves.items()}
         if self.metric is None:
-            return float(totals["total"] / max(totals["count"], 1e-300))
+            return average(totals)
         return self.metric.result(totals)
 
 
@@ -85,8 +85,11 @@ def _columns(task: Task) -> _Columns:
     x = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in task.inputs]
     y = []
     for head in task.heads:
-        shape = head.shape[:-1] if head.loss.labels else head.shape
-        y.append(input_leaf(shape, head.named("y", alone), "int64" if head.loss.labels else task.dtype))
+        y.append(
+            input_leaf(
+                head.loss.target_shape(head.shape), head.named("y", alone), "int64" if head.loss.labels else task.dtype
+            )
+        )
     w = [
         None if shape is None else input_leaf((M, *shape), head.named("sample_weight", alone), task.dtype)
         for head, shape in zip(task.heads, task.weights, strict=True)
@@ -102,7 +105,7 @@ def _measured(task: Task, columns: _Columns) -> tuple[Node, dict[str, tuple[Metr
     total: Any = None
     added: dict[str, tuple[Metric | None, dict[str, Node]]] = {"loss": (None, {})}
     for head, y, w, p in zip(task.heads, columns.y, columns.w, outputs, strict=True):
-        loss = reduced(head.loss.per_example(y, p), w, head.loss.reduction or "sum_over_batch_size")
+        loss = head.loss.cost(y, p, w)
         if not alone:
             loss = name(loss, f"{head.name} loss")
             added[f"{head.name}_loss"] = (None, {"total": cast(loss, "float64") * rows, "count": rows})
@@ -151,14 +154,15 @@ def training_step(
     loss, updates = written[0], dict(zip(updates, written[1:], strict=True))
     gradients = grad(loss, list(slots))
     squares: Any = literal(0.0, "float64")
+    updates.update(optimizer.updates(dict(zip(slots, gradients, strict=True)), slots, rate, number))
     for parameter, g in zip(slots, gradients, strict=True):
-        new, new_slots = optimizer.step(parameter, g, slots[parameter], rate, number)
         if parameter in constraints:
-            new = constraints[parameter](new)
-        updates[parameter] = name(cast(new, parameter.dtype), f"{parameter.name} next")
-        updates.update({slots[parameter][key]: cast(value, parameter.dtype) for key, value in new_slots.items()})
-        squares = squares + cast(sum_(square(g)), "float64")
+            updates[parameter] = cast(constraints[parameter](updates[parameter]), parameter.dtype)
+        updates[parameter] = name(updates[parameter], f"{parameter.name} next")
+        squares = squares + cast(sum_(square(g)), "float64")  # of the gradients as they are, before any clipping
     gate = logical_and(isfinite(loss), isfinite(squares))
+    for leaf in running.writes:  # a loss can be finite though a layer's state is not
+        gate = logical_and(gate, all_(isfinite(updates[leaf])))
     graph = Graph([*columns.all, rate, number], [loss, name(sqrt(squares), "gradient norm")], updates, gate)
     return Step(graph, columns.all, rate, number, sums)
 
@@ -175,8 +179,5 @@ def evaluation_step(task: Task) -> Step:
 
 
 def make_slots(optimizer: Optimizer, parameters: Sequence[Leaf]) -> dict[Leaf, dict[str, Leaf]]:
-    """Slots of zeros for every parameter."""
-    return {
-        p: {key: state(np.zeros(p.shape, p.dtype), f"{p.name}/{key}") for key in optimizer.used_slots()}
-        for p in parameters
-    }
+    """New slots for every parameter."""
+    return {p: optimizer.make_slots(p) for p in parameters}

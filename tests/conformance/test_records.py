@@ -38,7 +38,7 @@ from tests.conformance.cases import (
     said,
 )
 
-INTERNAL = {"literal", "item", "call"}  # made by the library itself: numbers, parts of several outputs, graphs inlined
+INTERNAL = {"literal", "item", "call", "layer_call"}  # numbers, parts of several outputs, graphs and layers inlined
 
 every_record = pytest.mark.parametrize("op", probed(), ids=lambda op: op.name)
 every_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -60,6 +60,8 @@ def test_value_has_the_shape_and_dtype_it_declares(op: Op, dtype: str) -> None:
             assert value.dtype == node.dtype, instance
             if instance.floats and "dtype" not in op.attrs and node.dtype in FLOATS:
                 assert node.dtype == dtype, f"{instance} leaves the dtype of its inputs"
+            if node.dtype in FLOATS:
+                assert (node * 0.5).dtype == node.dtype, f"{instance} loses its dtype to a number"
 
 
 @every_record
@@ -123,6 +125,23 @@ def test_call_on_arrays_gives_arrays(op: Op) -> None:
             for value, truth in zip(got if op.several else [got], built.run("reference", arrays), strict=True):
                 assert isinstance(value, np.ndarray | np.generic), instance
                 assert value.dtype == truth.dtype and np.array_equal(value, truth), instance
+
+
+NAMESAKES = [(name, registry.lookup(f"op.{name}")) for name in dir(np) if f"op.{name}" in registry.names("op.")]
+
+
+@pytest.mark.parametrize(("name", "op"), [(name, op) for name, op in NAMESAKES if op in probed()], ids=str)
+def test_record_of_the_name_of_a_numpy_function_does_what_that_does(name: str, op: Op) -> None:
+    for instance in instances(op):
+        built, arrays = instance.build(), instance.draw()
+        attrs = {key: bind(value, instance.rows) for key, value in {**op.attrs, **instance.case.attrs}.items()}
+        given = [arrays] if op.variadic else arrays
+        try:
+            wanted = getattr(np, name)(*given, **attrs)
+        except TypeError:  # other names for the arguments
+            wanted = getattr(np, name)(*given, *attrs.values())
+        for value, truth in zip(built.run("reference", arrays), wanted if op.several else [wanted], strict=True):
+            assert value.shape == np.shape(truth) and np.allclose(value, truth, rtol=1e-13), instance
 
 
 # ---------------------------------------------------------------------- derivatives
@@ -391,6 +410,13 @@ def own() -> Iterator[list[Op]]:
             shape=lambda name, shapes, attrs: ((*shapes[0][:-1], 1), (*shapes[0][:-1], shapes[0][-1] - 1)),
             vjp=lambda g, y, x: [ops.concatenate([g[0] * 2, g[1] * 2 * x[..., 1:]], -1)],
             doc="Two parts.",
+        ),
+        composite(
+            "own_pair",
+            define=lambda x: [ops.tanh(x), ops.sum(x, axis=-1)],
+            several=True,
+            probe=samples,
+            doc="A pair.",
         ),
     ]
     yield made

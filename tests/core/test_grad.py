@@ -109,9 +109,7 @@ def test_contributions_of_all_uses_are_added():
     assert bl.grad(ops.dot(ops.stack([w, 3.0]), ops.stack([w, 3.0])), w).value == 4.0
 
 
-@pytest.mark.parametrize(
-    "shape", [(), (1,), (3,), (1, 3), (2, 1), (2, 3), (1, 1, 3), (4, 1, 1), (4, 2, 1)]
-)
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 3), (2, 1), (2, 3), (1, 1, 3), (4, 1, 1), (4, 2, 1)])
 def test_broadcasting_is_undone(shape):
     rng = np.random.default_rng(0)
     w, x = bl.variable(rng.normal(size=shape)), rng.normal(size=(4, 2, 3))

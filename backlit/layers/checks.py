@@ -1,0 +1,66 @@
+"""What layers ask of their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, TypeVar
+
+from ..core.errors import ShapeError, ValueRangeError
+from ..core.record import Record
+from ..core.shapes import Rows, Shape, normal_axes, show
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+def whole(kind: str, what: str, value: Any, least: int = 1) -> int:
+    """`value` as a whole number, NumPy's too; `what` completes "<kind> needs ..."."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueRangeError(f"{kind} needs {what}.", expected=f"a whole number from {least}", found=repr(value))
+    return int(value)
+
+
+def single(value: Any) -> Any:
+    """The number in a tuple of one, as Keras writes kernel_size=(3,); anything else as it is."""
+    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+
+
+def optional(family: type[Kind], identifier: Any) -> Kind | None:
+    """The record that `identifier` means, None for None."""
+    return None if identifier is None else family.get(identifier)
+
+
+def channels_last(kind: str, data_format: Any) -> None:
+    """Refuse Keras's other order of axes."""
+    if data_format not in (None, "channels_last"):
+        raise ValueRangeError(
+            f"{kind} keeps the channels on the last axis.",
+            expected="data_format=None or 'channels_last'",
+            found=repr(data_format),
+            fix="layers.Permute brings the axes into that order",
+        )
+
+
+def feature_axes(kind: str, axis: Any, shape: Shape) -> tuple[int, ...]:
+    """`axis` (a number or several) as sorted places of fixed axes; the examples' axis is refused."""
+    axes = normal_axes(axis if isinstance(axis, Sequence) else (axis,), len(shape), kind)
+    if any(isinstance(shape[place], Rows) for place in axes):
+        raise ShapeError(
+            f"{kind} works along the axes of one example.",
+            expected="an axis other than the examples'",
+            found=f"axis={axis} of {show(shape)}",
+            why="a weight for each example would not fit the next batch",
+        )
+    return axes
+
+
+def spread_over(axes: Sequence[int], shape: Shape) -> Shape:
+    """The shape in which a weight of the lengths of `axes` broadcasts against `shape`."""
+    return tuple(dim if place in axes else 1 for place, dim in enumerate(shape))
+
+
+def not_yet(kind: str, **arguments: Any) -> None:
+    """Refuse arguments that Keras has and we do not, unless they stand at Keras's defaults: None, False or 1."""
+    for name, value in arguments.items():
+        if value is True or (value is not None and value is not False and value != 1):
+            raise ValueRangeError(f"{kind} has no {name} yet.", found=f"{name}={value!r}", fix=f"leave {name} out")
