@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from backlit import cli
+from backlit import Sequential, cli
 from backlit.io.tables import read
 from backlit.train import recipe
 
@@ -21,7 +22,11 @@ def main() -> None:
     screen = Console(record=True, width=124, file=io.StringIO(), highlight=False)
     screen.print("[green]$[/green] backlit fit digits")
     data = read("digits")
-    outcome = recipe.run(data, recipe.Options(), tell=lambda problem, model, told: cli.print_choices(screen, data, model, told))
+
+    def tell(problem: recipe.Problem, model: Sequential, choices: Sequence[recipe.Choice]) -> None:
+        cli.print_choices(screen, data, model, choices)
+
+    outcome = recipe.run(data, recipe.Options(), tell=tell)
     cli.print_outcome(screen, outcome, Path("digits.backlit"))
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / "fit.svg"

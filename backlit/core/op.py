@@ -228,7 +228,7 @@ class Op:
             if dtype not in FLOATS:
                 node.weak = min(i.weak for i in joined)
         elif self.dtype == "part":
-            dtype = node.inputs[0].dtype[node.attrs["place"]]
+            dtype, node.weak = node.inputs[0].dtype[node.attrs["place"]], node.inputs[0].weak
         else:
             dtype = node.attrs["dtype"] if self.dtype == "attr" else self.dtype
             chosen = dtype != _OF_NUMBERS[type(node.attrs["value"])] if self is _literal else True

@@ -66,15 +66,7 @@ class Monitor(BuiltIn):
         running = getattr(self.model, "running", None)
         if running is not None and running.validate is not None and self.monitor.removeprefix("val_") in logs:
             return None
-        validated = any(name.startswith("val_") for name in logs)
-        missing = self.monitor.startswith("val_") and not validated
-        raise UnknownNameError(
-            f"{type(self).__name__} monitors {self.monitor!r}, which is not logged.",
-            expected=", ".join(sorted(logs)),
-            fix="give fit validation_data or validation_split, or monitor='loss'"
-            if missing
-            else did_you_mean(self.monitor, logs) or f"monitor={next(iter(sorted(logs)), 'loss')!r}",
-        )
+        raise not_logged(f"{type(self).__name__} monitors {self.monitor!r}", self.monitor, logs)
 
     def better(self, value: float, reference: float | None) -> bool:
         """Whether `value` is an improvement over `reference`; anything is one over None."""
@@ -86,6 +78,15 @@ class Monitor(BuiltIn):
     def grows(self) -> bool:
         """Whether the monitored number is to grow."""
         return self.mode == "max" or (self.mode == "auto" and _grows(type(self).__name__, self.monitor, self.model))
+
+
+def not_logged(what: str, name: str, logs: Mapping[str, Any]) -> UnknownNameError:
+    """The error for a name that is not logged: what is, and how to have it logged."""
+    if name.startswith("val_") and not any(key.startswith("val_") for key in logs):
+        fix = "give fit validation_data or validation_split, or take 'loss'"
+    else:
+        fix = did_you_mean(name, logs) or "take one of these"
+    return UnknownNameError(f"{what}, which is not logged.", expected=", ".join(sorted(logs)), fix=fix)
 
 
 def _grows(who: str, monitor: str, model: Any) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ArgumentError, FileError, UnknownNameError, ValueRangeError, did_you_mean
+from ..core.errors import ArgumentError, FileError, ValueRangeError
 from ..core.node import Leaf
 from ..io import file
-from .callbacks import BuiltIn, Monitor
+from .callbacks import BuiltIn, Monitor, not_logged
 from .events import Callback, Logs
 
 __all__ = ["BackupAndRestore", "ModelCheckpoint"]
@@ -117,11 +117,7 @@ class ModelCheckpoint(Monitor):
             return self.filepath.format(**known)
         except (KeyError, IndexError) as error:
             name = str(error.args[0])
-            raise UnknownNameError(
-                f"filepath={self.filepath!r} names {name!r}, which is not logged.",
-                expected=", ".join(sorted(known)),
-                fix=did_you_mean(name, known),
-            ) from None
+            raise not_logged(f"filepath={self.filepath!r} names {name!r}", name, known) from None
 
 
 def _frequency(save_freq: Any) -> str | int:

@@ -24,7 +24,6 @@ from .feed import Feed
 from .fitting import FitPlan, check_fit, held_out, whole
 from .heads import Compiled, Head
 from .loop import Job, evaluate, means, predict, train
-from .metrics import Metric
 from .optimizers import Adam, Optimizer
 from .progress import CallbackList, History
 from .step import Step, Task, evaluation_step, make_slots, training_step
@@ -57,7 +56,10 @@ class Model(Functional):
         self.stop_training = False
         self.running: Job | None = None  # the `fit` that runs
         self.asked: Compiled | None = None
-        self._metrics: dict[str, Metric] | None = None
+        self._heads: list[Head] = []
+        self._slots: dict[Leaf, dict[str, Leaf]] = {}
+        self._steps: dict[Any, tuple[Step, Any]] = {}
+        self._predict_program: Any = None
         self._forget_training()
         if inputs is not None:
             self.connect(inputs, outputs)
@@ -99,7 +101,7 @@ class Model(Functional):
         shapes = [node.shape for node in (out if isinstance(out, list) else [out])]
         self.built, self.input_shape = True, _shape_form(leaves)
         self.output_shape, self.output_shapes = (shapes if isinstance(out, list) else shapes[0]), shapes
-        self._predict_program: Any = None
+        self._predict_program = None
 
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
@@ -201,7 +203,7 @@ class Model(Functional):
             print("backlit: no optimizer was given; Adam(learning_rate=0.001) is used.", file=sys.stderr)
         self.asked, self.optimizer, self.engine_name = wanted, rule, engine
         rule.bind(self)
-        self.loss, self._metrics = loss, None
+        self.loss = loss
         self._forget_training()
         if self.built:
             self._heads = heads
@@ -209,9 +211,7 @@ class Model(Functional):
 
     def _forget_training(self) -> None:
         self.iterations = self.epochs_done = 0
-        self._heads: list[Head] = []
-        self._slots: dict[Leaf, dict[str, Leaf]] = {}
-        self._steps: dict[Any, tuple[Step, Any]] = {}
+        self._heads, self._slots, self._steps = [], {}, {}
         self._predict_program = None
 
     @property
@@ -476,7 +476,7 @@ class Model(Functional):
         >>> deep.collapse().count_params()
         4
         """
-        return registry.lookup("model.collapse")(self)  # type: ignore[no-any-return]
+        return registry.lookup("model.collapse")(self)
 
     # ------------------------------------------------------------------ words
     def summary(self, print_fn: Any = print) -> None:
