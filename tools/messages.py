@@ -111,10 +111,41 @@ def model_cases() -> dict[str, Callable[[], object]]:
     }
 
 
+def callback_cases() -> dict[str, Callable[[], object]]:
+    """Wrong callbacks."""
+    cb = bl.callbacks
+
+    def fit(*callbacks: object) -> None:
+        digits().fit(X, LABELS, verbose=0, callbacks=callbacks)
+
+    def adam(rate: object) -> bl.Sequential:
+        model = digits()
+        model.compile(optimizer=bl.optimizers.Adam(rate), loss="sparse_categorical_crossentropy")
+        return model
+
+    decay = bl.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    return {
+        "a misspelt callback": lambda: cb.EarlyStoping,
+        "a misspelt argument of a callback": lambda: cb.EarlyStopping(patiance=3),
+        "a misspelt hook": lambda: cb.LambdaCallback(on_epoch_ends=print),
+        "a callback that is none": lambda: fit(cb.EarlyStopping),
+        "a mode that is none": lambda: cb.EarlyStopping(mode="mim"),
+        "monitoring validation where there is none": lambda: fit(cb.EarlyStopping()),
+        "a misspelt monitor": lambda: fit(cb.EarlyStopping("los")),
+        "a monitor whose direction nobody knows": lambda: cb.EarlyStopping("wobble").on_epoch_end(0, {"wobble": 1.0}),
+        "a checkpoint with another suffix": lambda: cb.ModelCheckpoint("best.keras"),
+        "a checkpoint named by what is not logged": lambda: fit(cb.ModelCheckpoint("{val_loss}.backlit")),
+        "a rate that a schedule sets already": lambda: adam(decay).fit(X, LABELS, callbacks=cb.ReduceLROnPlateau()),
+        "a schedule that returns nothing": lambda: fit(cb.LearningRateScheduler(lambda epoch: None)),
+        "histograms for TensorBoard": lambda: cb.TensorBoard(histogram_freq=1),
+        "averages that nobody keeps": lambda: built().evaluate(X, LABELS, callbacks=cb.SwapEMAWeights()),
+    }
+
+
 def text() -> str:
     """All cases with their messages."""
     parts = []
-    for title, program in (graph_cases() | model_cases()).items():
+    for title, program in (graph_cases() | model_cases() | callback_cases()).items():
         try:
             program()
         except bl.BacklitError as error:

@@ -26,12 +26,19 @@ DEEPER = {f"{PACKAGE}/view/labs"}
 # Signatures that are Keras's and not our own, by class and method: their length is not ours to choose.
 KERAS = {
     "AUC.__init__",
+    "BatchNormalization.__init__",
     "BinaryFocalCrossentropy.__init__",
     "CategoricalFocalCrossentropy.__init__",
+    "Conv1D.__init__",
     "Dense.__init__",
     "EarlyStopping.__init__",
+    "Embedding.__init__",
+    "LayerNormalization.__init__",
     "Model.evaluate",
     "Model.fit",
+    "ModelCheckpoint.__init__",
+    "ReduceLROnPlateau.__init__",
+    "TensorBoard.__init__",
 }
 
 # What of our own is over a budget, as `file` or `file:name`, with the reason. This table may only shrink: a row that is

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -135,7 +136,7 @@ def rebuild(
     start: Mapping[Any, Node] | None = None,
 ) -> list[Node]:
     """`outputs` rebuilt bottom-up: `visit(node, new inputs)` gives the node that takes its place; `start` is fixed."""
-    made: dict[Node, Node] = dict(start or {})
+    made: MutableMapping[Node, Node] = ChainMap({}, start) if start else {}  # type: ignore[arg-type]
     for node in topological(outputs, lambda node: () if node in made else node.inputs):
         if node not in made:
             made[node] = visit(node, tuple(made[i] for i in node.inputs))

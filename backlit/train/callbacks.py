@@ -59,9 +59,11 @@ class Monitor(BuiltIn):
     def current(self, logs: Mapping[str, Any]) -> float | None:
         """The monitored number; None where validation is not due after this epoch.
 
-        Raises UnknownNameError, naming what is logged, where nothing of that name is.
+        Raises UnknownNameError, naming what is logged, where nothing of that name is; ValueRangeError where `mode` is
+        "auto" and nobody knows which way is better.
         """
         if self.monitor in logs:
+            _ = self.grows
             return float(logs[self.monitor])
         running = getattr(self.model, "running", None)
         if running is not None and running.validate is not None and self.monitor.removeprefix("val_") in logs:
@@ -143,13 +145,16 @@ class EarlyStopping(Monitor):
         super().__init__(monitor, mode, min_delta)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
-        self.on_train_begin()
+        self._forget()
 
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forget an earlier training."""
+    def _forget(self) -> None:
         self.wait, self.best_epoch, self.stopped_epoch = 0, 0, 0
         self.best: float | None = None
         self.best_weights: list[Any] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget an earlier training."""
+        self._forget()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare the epoch with the best one."""
@@ -205,13 +210,16 @@ class ReduceLROnPlateau(Monitor):
             )
         self.factor, self.patience, self.verbose = factor, patience, verbose
         self.cooldown, self.min_lr = cooldown, min_lr
-        self.on_train_begin()
+        self._forget()
 
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forget an earlier training."""
-        _settable_rate(self)
+    def _forget(self) -> None:
         self.wait, self.cooldown_counter = 0, 0
         self.best: float | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget an earlier training. Refuse an optimizer whose rate follows a schedule of its own."""
+        _settable_rate(self)
+        self._forget()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare the epoch with the best one."""

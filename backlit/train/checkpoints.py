@@ -80,7 +80,7 @@ class ModelCheckpoint(Monitor):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Save."""
         if self.save_freq == "epoch":
-            if self.model.history is not None:
+            if getattr(self.model, "running", None) is not None:
                 self.model.history.keep(epoch, logs or {})  # the file tells of this epoch, too
             self._save_if_due(epoch, logs or {}, logs or {})
 

@@ -118,9 +118,7 @@ class ProgressBar(Progress):
     def show_as(self, verbose: Any) -> None:
         """Take `verbose` as the constructor does."""
         tty = getattr(self.stream, "isatty", lambda: False)()
-        self.verbose = (
-            verbose if verbose in (0, 1, 2) and not isinstance(verbose, bool) else (1 if tty or self.notebook else 2)
-        )
+        self.verbose = int(verbose) if verbose in (0, 1, 2) else 1 if tty or self.notebook else 2
         self.live = self.verbose == 1 and (tty or self.notebook)
         self.color = tty and not os.environ.get("NO_COLOR")
 

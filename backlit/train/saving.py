@@ -88,8 +88,7 @@ def load_model(path: Any) -> Any:
     """The model in the file `path`, compiled as it was, its optimizer where it stopped.
 
     Raises FileMissingError, or FileError for a file that is damaged, foreign, of a newer format, or names a layer
-    class that
-    is not defined here.
+    class that is not defined here.
     """
     source = Path(path)
     entries = file.read(source)
@@ -99,10 +98,11 @@ def load_model(path: Any) -> Any:
     if not isinstance(said, dict) or not isinstance(said.get("format"), int) or said["format"] > FORMAT:
         raise FileError(f"{source} was written by a newer version.", expected=f"format {FORMAT}", fix="upgrade backlit")
     try:
-        model = _rebuilt(said)
+        with np.errstate(all="ignore"):
+            model = _rebuilt(said)
         _fill(_weights(model), file.unpack(entries["weights.safetensors"], source), source)
         _restore_training(model, said, file.unpack(entries["optimizer.safetensors"], source), source)
-        model.about = dict(file.from_json(entries["preprocess.json"], source))
+        model.about = {**file.from_json(entries["preprocess.json"], source)}
         model.history = _history_from(entries["history.csv"])
     except FileError:
         raise

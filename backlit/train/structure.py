@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..core import registry
-from ..core.errors import FileError
-from ..core.node import Leaf, Node, array_leaf, constant, input_leaf
+from ..core.errors import BacklitError, FileError
+from ..core.node import FLOATS, Leaf, Node, array_leaf, constant, input_leaf
 from ..core.record import Record
-from ..core.shapes import Rows
+from ..core.shapes import M, Rows
 from ..layers.layer import Layer, layer_call, put_together
 from ..layers.network import Functional
 from .model import Model, Sequential
@@ -19,7 +19,7 @@ from .model import Model, Sequential
 
 def describe(layer: Layer) -> dict[str, Any]:
     """A layer or network: its class, name, configuration, and what it is made of."""
-    said = {"class": type(layer).__name__, "name": layer.name, "trainable": layer.trainable}
+    said = {"class": type(layer).__name__, "name": layer.name, "trainable": layer.trainable, "dtype": layer.dtype}
     if isinstance(layer, Sequential):
         return {**said, "input": _leaf(layer.input_leaves), "layers": [describe(each) for each in layer.layers]}
     if isinstance(layer, Functional) and hasattr(layer, "order"):
@@ -30,8 +30,12 @@ def describe(layer: Layer) -> dict[str, Any]:
 def _config(layer: Layer) -> dict[str, Any]:
     """The configuration, refused where it would not bring the layer back: a function known by no name, say."""
     found = [key for key, value in vars(layer).items() if callable(value) and not isinstance(value, (Record, type))]
-    copy = type(layer).from_config(layer.get_config())
-    if lost := [key for key in found if vars(copy).get(key) is not vars(layer)[key]]:
+    try:
+        copy = type(layer).from_config(layer.get_config())
+        lost = [key for key in found if vars(copy).get(key) is not vars(layer)[key]]
+    except BacklitError:
+        lost = found or ["configuration"]
+    if lost:
         raise FileError(
             f"layer {layer.name!r} ({type(layer).__name__}) cannot be saved: the file could not bring it back.",
             found=f"its {lost[0]} is known by no name",
@@ -49,6 +53,10 @@ def restore(said: Mapping[str, Any]) -> Layer:
         layer = _restored_chain(said, kind)
     else:
         layer = kind(**said["config"])
+    if said["dtype"] not in FLOATS:
+        raise FileError(f"a layer does not compute in {said['dtype']!r}.")
+    for part in layer.everything() if "config" in said else [layer]:  # parts of a network know their own
+        part.dtype = said["dtype"]
     layer.given_name = layer.base_name = layer.name = layer.path = str(said["name"])
     if not said["trainable"]:
         layer.trainable = False
@@ -137,7 +145,7 @@ def _plain(value: Any) -> Any:
 
 def _unplain(value: Any) -> Any:
     if isinstance(value, dict):
-        return Rows(int(value["rows"]))
+        return M * value["rows"]
     return tuple(map(_unplain, value)) if isinstance(value, list) else value
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backlit.core.grad import grad
 from backlit.core.node import Leaf, Node, input_leaf, variable
 from backlit.core.shapes import M
-from backlit.core.walk import Graph, expand, topological
+from backlit.core.walk import Graph, cast, expand, topological
 from backlit.engines.base import Arrays, engine
 from backlit.engines.planned import Plan, prepare
 from backlit.engines.reference import values
@@ -20,7 +20,7 @@ from tests.conformance.cases import ENGINES, largest, on_kink, ops
 from tests.conformance.graphs import Drawn, fitted, graphs, near
 
 every_engine = pytest.mark.parametrize("name", ENGINES)
-patient = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+patient = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TOLERANCE = 1e-9  # of the largest value on the way
 
 
@@ -75,6 +75,20 @@ def test_gradient_on_every_engine_is_that_of_reference(name: str, drawn: Drawn) 
     for rows in (3, 1):
         feed = drawn.feed(rows)
         _compare(f"gradient with m = {rows}", program.evaluate(feed).outputs, drawn, nodes, feed)
+
+
+@every_engine
+@patient
+@given(drawn=graphs())
+def test_graph_cast_to_float32_is_float32_throughout(name: str, drawn: Drawn) -> None:
+    nodes = [drawn.cost, *grad(drawn.cost, drawn.leaves), *drawn.outputs]
+    graph, became = cast(Graph(drawn.inputs, nodes), "float32")
+    assert not [node for node in graph.nodes if node.dtype == "float64"]
+    feed = {became[leaf]: np.asarray(value, np.float32) for leaf, value in drawn.feed(3).items()}
+    known = values(graph.roots, feed)
+    scale = largest(known.values())
+    for value, node in zip(engine(name).compile(graph).evaluate(feed).outputs, graph.outputs, strict=True):
+        assert near(value, known[node], 1e-4 * scale), f"{value} is not {known[node]}"
 
 
 @patient

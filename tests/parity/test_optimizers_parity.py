@@ -12,7 +12,10 @@ from backlit import ops
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras with NumPy 2
 STEPS = 50
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
-COSINE = dict(initial_learning_rate=0.02, decay_steps=40, alpha=0.1)
+# On JAX, Keras computes ops of one float64 argument and a Python number (cos, mean, …) in float32, whatever its floatx:
+# `dtypes.result_type("float64", float)` is "float32". What goes through them is compared to that precision.
+NARROW = 1e-6
+DECAY = dict(initial_learning_rate=0.02, decay_steps=20, decay_rate=0.6)
 
 CASES = {
     "sgd": ("SGD", {}),
@@ -38,7 +41,7 @@ CASES = {
     "global clipnorm": ("SGD", dict(learning_rate=0.1, momentum=0.9, global_clipnorm=0.1)),
     "ema": ("Adam", dict(learning_rate=0.01, use_ema=True, ema_momentum=0.9)),
     "ema overwrite": ("SGD", dict(learning_rate=0.1, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=7)),
-    "schedule": ("Adam", dict(learning_rate="cosine")),
+    "schedule": ("Adam", dict(learning_rate="decay")),
 }
 
 
@@ -59,8 +62,8 @@ def scheduled(room, kind, arguments, dtype="float64"):
 
 def made(room, kind, arguments, dtype):
     arguments = dict(arguments)
-    if arguments.get("learning_rate") == "cosine":
-        arguments["learning_rate"] = scheduled(room, "CosineDecay", COSINE, dtype)
+    if arguments.get("learning_rate") == "decay":
+        arguments["learning_rate"] = scheduled(room, "ExponentialDecay", DECAY, dtype)
     return getattr(room, kind)(**arguments)
 
 
@@ -163,7 +166,7 @@ def test_signatures_have_kerass_defaults():
 @pytest.mark.parametrize(
     "arguments",
     [
-        dict(learning_rate="cosine"),
+        dict(learning_rate="decay"),
         dict(learning_rate=0.01, use_ema=True, ema_momentum=0.9, clipnorm=0.1, weight_decay=0.01),
     ],
 )
@@ -178,7 +181,7 @@ def test_fit_ends_where_kerass_fit_ends(arguments, dtype):
         model.compile(optimizer=made(room, "Adam", arguments, dtype), loss="mse")
         model.fit(x, y, epochs=10, batch_size=8, shuffle=False, verbose=0)
     theirs = dict(enumerate(map(np.asarray, k_model.get_weights())))
-    assert deviation(dict(enumerate(bl_model.get_weights())), theirs) <= TOLERANCE[dtype]
+    assert deviation(dict(enumerate(bl_model.get_weights())), theirs) <= max(TOLERANCE[dtype], NARROW)
     expected = float(k_model.optimizer.learning_rate)
     assert bl_model.optimizer.learning_rate == pytest.approx(expected, rel=1e-6)
 
@@ -223,8 +226,8 @@ def test_schedules_give_kerass_rates(case, dtype):
     kind, arguments = SCHEDULES[case]
     ours, theirs = scheduled(bl.optimizers, kind, arguments), scheduled(keras.optimizers, kind, arguments)
     expected = np.array([float(theirs(step)) for step in range(70)])
-    tolerance = 1e-7 if kind == "PiecewiseConstantDecay" else 1e-10  # there Keras's values are float32
-    assert ours(np.arange(70)) == pytest.approx(expected, rel=tolerance, abs=1e-14)
+    narrow = kind in ("CosineDecay", "CosineDecayRestarts", "PiecewiseConstantDecay")
+    assert ours(np.arange(70)) == pytest.approx(expected, rel=0 if narrow else 1e-10, abs=1e-8 if narrow else 1e-14)
     assert [ours(step) for step in range(70)] == pytest.approx(ours(np.arange(70)), rel=1e-15, abs=1e-17)
 
 

@@ -310,7 +310,7 @@ def test_auto_knows_which_way_is_better(name, grows):
 
 def test_auto_refuses_what_it_cannot_know():
     with pytest.raises(ValueRangeError, match="EarlyStopping cannot know whether 'val_wobble' is to fall or to grow"):
-        drive(cb.EarlyStopping("val_wobble"), [1, 2], "val_wobble")
+        drive(cb.EarlyStopping("val_wobble"), [1], "val_wobble")
     assert drive(cb.EarlyStopping("val_wobble", mode="min"), [1, 2], "val_wobble")[0] == 1
 
 
