@@ -12,7 +12,7 @@ from ..core.op import Op
 from ..core.shapes import Shape, normal_axes
 from ..ops import nn
 from ..ops.elementwise import greater, minimum, where
-from .checks import optional
+from .checks import floating, optional
 from .constraints import Constraint
 from .layer import Layer
 
@@ -67,7 +67,7 @@ class Activation(Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """g(x)."""
-        return self.function(x)
+        return self.function(floating(x, self.dtype))
 
 
 class ReLU(Layer):
@@ -95,6 +95,7 @@ class ReLU(Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The bent line."""
+        x = floating(x, self.dtype)
         if (self.max_value, self.negative_slope, self.threshold) == (None, 0.0, 0.0):
             return nn.relu(x)
         above = x if self.max_value is None else minimum(x, self.max_value)
@@ -119,7 +120,7 @@ class LeakyReLU(Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The bent line."""
-        return nn.leaky_relu(x, negative_slope=self.negative_slope)
+        return nn.leaky_relu(floating(x, self.dtype), negative_slope=self.negative_slope)
 
 
 class PReLU(Layer):
@@ -179,7 +180,7 @@ class ELU(Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The bent line."""
-        return nn.elu(x, alpha=self.alpha)
+        return nn.elu(floating(x, self.dtype), alpha=self.alpha)
 
 
 class Softmax(Layer):
@@ -196,7 +197,7 @@ class Softmax(Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """softmax(x)."""
-        return nn.softmax(x, axis=self.axis)
+        return nn.softmax(floating(x, self.dtype), axis=self.axis)
 
 
 def _not_negative(kind: str, what: str, value: Any) -> float:

@@ -7,6 +7,8 @@ from numbers import Integral
 from typing import Any, TypeVar
 
 from ..core.errors import ShapeError, ValueRangeError
+from ..core.node import FLOATS, Node
+from ..core.op import cast
 from ..core.record import Record
 from ..core.shapes import Rows, Shape, normal_axes, show
 
@@ -57,6 +59,11 @@ def feature_axes(kind: str, axis: Any, shape: Shape) -> tuple[int, ...]:
 def spread_over(axes: Sequence[int], shape: Shape) -> Shape:
     """The shape in which a weight of the lengths of `axes` broadcasts against `shape`."""
     return tuple(dim if place in axes else 1 for place, dim in enumerate(shape))
+
+
+def floating(x: Node, dtype: str) -> Any:
+    """x, whole numbers among it as floats: what is scaled or bent must not be cut to whole numbers again."""
+    return x if x.dtype in FLOATS else cast(x, dtype)
 
 
 def not_yet(kind: str, **arguments: Any) -> None:

@@ -7,12 +7,12 @@ from numbers import Real
 from typing import Any
 
 from ..core.errors import ShapeError, ValueRangeError
-from ..core.node import FLOATS, Node
+from ..core.node import Node
 from ..core.op import literal
 from ..core.shapes import Shape, show
 from ..ops.elementwise import where
 from ..ops.random import bernoulli, normal
-from .checks import whole
+from .checks import floating, whole
 from .layer import Layer
 
 
@@ -32,8 +32,7 @@ class _Noise(Layer):
     def normal(self, x: Any, mean: float, std: float) -> Any:
         """Numbers from a normal distribution, of x's shape and dtype."""
         seed, step, stream = self.place()
-        dtype = x.dtype if x.dtype in FLOATS else self.dtype
-        return normal.node(seed, step, shape=x.shape, stream=stream, mean=mean, std=std, dtype=dtype)
+        return normal.node(seed, step, shape=x.shape, stream=stream, mean=mean, std=std, dtype=x.dtype)
 
 
 class Dropout(_Noise):
@@ -67,6 +66,7 @@ class Dropout(_Noise):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x, with some numbers dropped while training."""
+        x = floating(x, self.dtype)
         if not training or self.rate == 0:
             return x
         seed, step, stream = self.place()
@@ -107,6 +107,7 @@ class GaussianNoise(_Noise):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x + noise while training."""
+        x = floating(x, self.dtype)
         return x + self.normal(x, 0.0, self.stddev) if training and self.stddev else x
 
 
@@ -125,6 +126,7 @@ class GaussianDropout(_Noise):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x · noise while training."""
+        x = floating(x, self.dtype)
         return x * self.normal(x, 1.0, (self.rate / (1 - self.rate)) ** 0.5) if training and self.rate else x
 
 

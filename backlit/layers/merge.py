@@ -16,6 +16,7 @@ from ..ops.elementwise import subtract as subtract_
 from ..ops.index import concatenate as concatenate_
 from ..ops.index import reshape, swapaxes, transpose
 from ..ops.linalg import matmul, normalize
+from .checks import floating
 from .layer import Layer
 
 
@@ -78,7 +79,7 @@ class Average(_Merge):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """(a + b + …) / how many there are."""
-        return reduce(add_, x) / len(x)
+        return floating(reduce(add_, x), self.dtype) / len(x)
 
 
 class Maximum(_Merge):

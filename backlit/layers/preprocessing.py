@@ -13,7 +13,7 @@ from ..core.shapes import Shape, show
 from ..ops.index import gather, iota, one_hot, reshape
 from ..ops.reduce import max as max_
 from ..ops.reduce import sum as sum_
-from .checks import feature_axes, not_yet, spread_over, whole
+from .checks import feature_axes, floating, not_yet, spread_over, whole
 from .embedding import whole_ids
 from .initializers import Constant
 from .layer import Layer
@@ -142,7 +142,7 @@ class Rescaling(Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x · scale + offset."""
-        return x * self.factor + self.offset
+        return floating(x, self.dtype) * self.factor + self.offset
 
 
 def _numbers(value: Any) -> Any:

@@ -11,9 +11,11 @@ _HIDDEN = {"literal", "variable", "constant", "input", "state", "array"}
 
 
 def __getattr__(name: str) -> Op:
-    if name in __dir__():
-        return registry.lookup(f"op.{name}")  # type: ignore[no-any-return]
-    raise MissingAttributeError(f"backlit.ops has no op {name!r}.", fix=did_you_mean(name, __dir__()))
+    found = registry.find(f"op.{name}")
+    if found is None or name in _HIDDEN:
+        raise MissingAttributeError(f"backlit.ops has no op {name!r}.", fix=did_you_mean(name, __dir__()))
+    globals()[name] = found  # found at once the next time
+    return found  # type: ignore[no-any-return]
 
 
 def __dir__() -> list[str]:

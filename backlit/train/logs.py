@@ -111,7 +111,7 @@ class TensorBoard(BuiltIn):
                 raise ValueRangeError(
                     f"TensorBoard writes scalars only, so {name} must stay 0.",
                     found=f"{name}={value!r}",
-                    fix="model.diagnose(X, y) and model.trace(X, y) show weights, gradients and activations",
+                    fix=f"leave {name} out",
                 )
         whole = isinstance(update_freq, int) and not isinstance(update_freq, bool) and update_freq > 0
         if not whole and update_freq not in ("epoch", "batch"):

@@ -309,6 +309,21 @@ def test_slopes_that_cannot_be(make):
         make()
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(L.Activation("tanh"), L.ReLU(3.0), L.LeakyReLU(), L.PReLU(), L.ELU(), L.Softmax(), L.Dense(2)),
+        *(L.Dropout(0.5), L.GaussianNoise(0.1), L.GaussianDropout(0.3), L.BatchNormalization(), L.LayerNormalization()),
+        *(L.Rescaling(1 / 255), L.Normalization(mean=0.0, variance=2.0)),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_whole_numbers_become_floats(layer):
+    x = np.arange(-6, 6).reshape(3, 4)
+    assert layer(x).dtype == layer(x, training=True).dtype == np.float32
+    np.testing.assert_allclose(layer(x), layer(x.astype("float32")), rtol=1e-6)
+
+
 # ---------------------------------------------------------------------- moving numbers
 def test_moving_layers():
     x = RNG.normal(size=(2, 3, 4)).astype("float32")
