@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,20 +15,34 @@ from typing import Any, NoReturn
 import click
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from . import load_model
-from .core.errors import BacklitError, DataError, FileError, FileMissingError
-from .io.bundled import NAMES
+from .core.errors import (
+    ArgumentError,
+    BacklitError,
+    DataError,
+    FileError,
+    FileMissingError,
+    ShapeError,
+    UnknownNameError,
+    ValueRangeError,
+)
+from .io.bundled import NAMES, Dataset
 from .io.tables import read
 from .train import recipe, scores
+from .train.door import features
 from .train.events import Callback
 from .train.progress import number
-from .train.door import features
 from .versions import show_versions, version
 
 FAILED, USAGE, BAD_DATA, INTERRUPTED = 1, 2, 3, 130
+_CODES = (
+    ((FileMissingError, UnknownNameError, ValueRangeError, ArgumentError), USAGE),
+    ((DataError, ShapeError), BAD_DATA),
+)
 _PICTURES = 4
 
 
@@ -43,8 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.close()
         code = 0
     except BacklitError as error:
+        if error.finding is not None:
+            error.fields.pop("where", None)  # a line of Python, where nobody wrote one
         click.echo(f"backlit: {error}", err=True)
-        code = USAGE if isinstance(error, FileMissingError) else BAD_DATA if isinstance(error, DataError) else FAILED
+        code = next((code for kinds, code in _CODES if isinstance(error, kinds)), FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -114,6 +133,8 @@ def fit(data: str, out: Path | None, as_json: bool, quiet: bool, **options: Any)
     path = out or Path(f"{Path(dataset.name).name}.backlit")
     if path.suffix != ".backlit":
         raise click.BadParameter(f"a model file ends in .backlit, not {path.suffix!r}", param_hint="--out")
+    if not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(path.parent)!r}", param_hint="--out")
     chosen = recipe.Options(**options)
     screen = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     bar = _EpochBar(chosen.epochs, quiet or (as_json and not sys.stderr.isatty()))
@@ -186,9 +207,10 @@ class _EpochBar(Callback):
             click.echo(f"epoch {epoch + 1}/{self.epochs}  {text}", err=True)
 
 
-def _fingerprint(problem: recipe.Problem) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(problem.X).tobytes())
-    digest.update(np.ascontiguousarray(problem.y).tobytes())
+def _fingerprint(data: Dataset) -> str:
+    digest = hashlib.sha256(repr((data.X.shape, data.y.shape, data.classes)).encode())
+    digest.update(np.ascontiguousarray(data.X).tobytes())
+    digest.update(np.ascontiguousarray(data.y).tobytes())
     return digest.hexdigest()
 
 
@@ -197,7 +219,7 @@ def _save(model: Any, problem: recipe.Problem, options: recipe.Options, scored: 
     model.about = {
         "source": source if source in NAMES else str(Path(source).resolve()),
         "name": data.name,
-        "fingerprint": _fingerprint(problem),
+        "fingerprint": _fingerprint(data),
         "task": problem.task,
         "seed": options.seed,
         "columns": list(data.columns),
@@ -238,15 +260,15 @@ def _described(layer: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------------- what fit prints
 def print_choices(screen: Console, dataset: Any, model: Any, choices: Sequence[recipe.Choice]) -> None:
     screen.print(
-        f"[bold]{dataset.name}[/bold]: {len(dataset.X):,} examples, {dataset.X.shape[1]} columns, "
-        f"target {dataset.target!r}"
+        f"[bold]{escape(dataset.name)}[/bold]: {len(dataset.X):,} examples, {dataset.X.shape[1]} columns, "
+        f"target {escape(repr(dataset.target))}"
     )
     for note in dataset.notes:
-        screen.print(note)
+        screen.print(note, markup=False)
     wide = max(len(choice.which) for choice in choices)
     for choice in choices:
-        line = f"[bold]{choice.what:<13}[/bold]  {choice.which:<{wide}}  [dim]{choice.why}[/dim]"
-        screen.print(line, soft_wrap=True)
+        which = escape(f"{choice.which:<{wide}}")
+        screen.print(f"[bold]{choice.what:<13}[/bold]  {which}  [dim]{escape(choice.why)}[/dim]", soft_wrap=True)
     screen.print(f"{sum(leaf.array.size for leaf in model.trainable_variables):,} parameters are trained.\n")
 
 
@@ -267,7 +289,9 @@ def print_outcome(screen: Console, outcome: recipe.Outcome, path: Path) -> None:
         screen.print("Test rows, true class against predicted:")
         screen.print(scores.confusion_text(scores.confusion(y, p.argmax(axis=1), len(names)), names), markup=False)
         _print_worst(screen, problem, X, y, p)
-    screen.print(f"\nSaved in {path}. Next:  backlit evaluate {path}   backlit predict {path}", soft_wrap=True)
+    name = shlex.quote(str(path))
+    told = f"\nSaved in {name}. Next:  backlit evaluate {name}   backlit predict {name}"
+    screen.print(told, soft_wrap=True, markup=False)
 
 
 def _score_table(outcome: recipe.Outcome) -> Table:
@@ -312,7 +336,7 @@ def _print_worst(screen: Console, problem: recipe.Problem, X: Any, y: Any, p: An
         return
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for title in titles:
-        table.add_column(title, header_style="", no_wrap=True)
+        table.add_column(escape(title), header_style="", no_wrap=True)
     table.add_row(*(scores.picture(X[each["row"]], image) for each in worst))
     screen.print(table)
 
@@ -325,22 +349,23 @@ def _print_worst_errors(screen: Console, outcome: recipe.Outcome, X: Any, y: Any
 
 
 # ---------------------------------------------------------------------- evaluate and predict
-def _opened(model_file: Path, data: str | None) -> tuple[Any, recipe.Problem | Any, np.ndarray, str]:
+def _opened(model_file: Path, data: str | None) -> tuple[Any, recipe.Problem, np.ndarray, str]:
     """The model, its data, the rows to look at (the held-out test rows where the data are its own), and in words."""
     model = load_model(model_file)
     about = model.about
-    if not about.get("source"):
+    if not data and not about.get("source"):
         raise FileError(
             f"{model_file} does not say what it was trained on.", fix="name the data: backlit evaluate FILE DATA"
         )
     dataset = read(data or about["source"])
-    problem = recipe.prepare(dataset, about["seed"], about["task"])
     features(dataset.X, model.input_shape)
-    own = _fingerprint(problem) == about["fingerprint"]
-    if data is None and not own:
+    if _fingerprint(dataset) == about.get("fingerprint"):
+        problem = recipe.prepare(dataset, about.get("seed", 0), about.get("task"))
+        return model, problem, problem.parts.test, "held-out test rows"
+    if not data:
         click.echo(f"backlit: {about['source']} has changed since the training; all of its rows are used.", err=True)
-    rows = problem.parts.test if own else np.arange(len(problem.X))
-    return model, problem, rows, "held-out test rows" if own else "all rows"
+    problem = recipe.measured(dataset, model, about.get("task"))
+    return model, problem, problem.parts.test, "all rows"
 
 
 @cli.command()
@@ -365,17 +390,18 @@ def evaluate(model_file: Path, data: str | None, as_json: bool) -> None:
 @click.argument("data", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def predict(model_file: Path, data: str | None, as_json: bool) -> None:
-    """Predict with the model in MODEL_FILE for the rows of DATA; by default for the test rows it was never trained
-    on."""
+    """Predict for the rows of DATA with the model in MODEL_FILE; by default for its held-out test rows."""
     model, problem, rows, which = _opened(model_file, data)
     header, table = _predictions(model, problem, rows)
     if as_json:
         found = [dict(zip(header, row, strict=True)) for row in table]
         click.echo(json.dumps({"task": problem.task, "rows": which, "predictions": found}))
         return
-    click.echo(",".join(header))
-    for row in table:
-        click.echo(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in table)
+    click.echo(lines.getvalue(), nl=False)
 
 
 def _predictions(model: Any, problem: recipe.Problem, rows: np.ndarray) -> tuple[list[str], list[list[Any]]]:
@@ -392,7 +418,7 @@ def _predictions(model: Any, problem: recipe.Problem, rows: np.ndarray) -> tuple
         return header, [
             [int(row), *values] for row, values in zip(rows, model.predict(X).astype(float).tolist(), strict=True)
         ]
-    names = list(model.classes)
+    names = list(problem.classes or ())
     p = recipe.probabilities(model, X)
     header = ["row", problem.data.target, *(f"p({name})" for name in names)]
     chosen: Callable[[Any], str] = lambda each: names[int(each.argmax())]  # noqa: E731

@@ -138,18 +138,18 @@ class Rescaling(Layer):
 
     def __init__(self, scale: Any, offset: Any = 0.0, *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        self.factor, self.offset = _numbers(scale), _numbers(offset)
+        self.factor, self.offset = _numbers(scale, self.dtype), _numbers(offset, self.dtype)
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x · scale + offset."""
         return floating(x, self.dtype) * self.factor + self.offset
 
 
-def _numbers(value: Any) -> Any:
+def _numbers(value: Any, dtype: str) -> Any:
     array = as_array(value).astype(np.float64)
     if not np.isfinite(array).all():
         raise DataError("Rescaling needs finite numbers.", found=repr(value))
-    return float(array) if array.ndim == 0 else array
+    return float(array) if array.ndim == 0 else array.astype(dtype)
 
 
 class CategoryEncoding(Layer):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DataError, ValueRangeError
+from ..core.errors import DataError, LabelError, ValueRangeError, did_you_mean
 from ..core.seed import set_seed
 from ..io.bundled import Dataset
 from ..io.split import Split, split
@@ -88,6 +88,8 @@ def prepare(data: Dataset, seed: int = 0, task: str | None = None) -> Problem:
     if decided not in TASKS:
         raise ValueRangeError(f"there is no task {decided!r}.", expected=", ".join(TASKS))
     y, classes = _targets(data, decided)
+    if classes is not None and len(np.unique(y)) < 2:
+        raise DataError("y has a single value.", found=repr(data.y.flat[0]), why="there is nothing to learn from it")
     parts = split(y, seed=seed, stratify=None if decided != "regression" else False)
     shares = "70 / 15 / 15 %, " + ("every class in the same shares" if parts.stratified else "at random")
     choices = (
@@ -95,6 +97,48 @@ def prepare(data: Dataset, seed: int = 0, task: str | None = None) -> Problem:
         Choice("split", shares, f"train, dev, test; shuffled by seed {seed}, so that sorted rows cannot fool it"),
     )
     return Problem(data, decided, data.X, y, classes, parts, choices)
+
+
+def measured(data: Dataset, model: Any, task: str | None = None) -> Problem:
+    """All rows of some data as a problem of a trained model: its task, and labels by the names of its classes.
+
+    Raises LabelError for a label that is none of these.
+    """
+    decided = task or task_of(model)
+    y, names = _targets(data, decided)
+    if names is None:
+        return _all_rows(data, decided, y, None)
+    units = max(2, int(model.output_shape[-1])) if decided == "binary" else int(model.output_shape[-1])
+    classes = tuple(model.classes or (names if len(names) == units else map(str, range(units))))
+    if decided == "multilabel":
+        known = y if y.shape[1] == units else None
+    else:
+        place = {name: k for k, name in enumerate(classes)}
+        codes = np.array([place.get(name, -1) for name in names])
+        known = codes[y] if (codes[y] >= 0).all() else None
+    if known is None:
+        found = [name for name in names if name not in classes] or names
+        raise LabelError(
+            "y does not hold what the model was trained to tell apart.",
+            expected=", ".join(classes),
+            found=", ".join(found),
+            fix=did_you_mean(found[0], classes),
+        )
+    return _all_rows(data, decided, known, classes)
+
+
+def _all_rows(data: Dataset, task: str, y: np.ndarray, classes: tuple[str, ...] | None) -> Problem:
+    rows = np.arange(len(y))
+    return Problem(data, task, data.X, y, classes, Split(rows[:0], rows[:0], rows, False, "all rows"), ())
+
+
+def task_of(model: Any) -> str:
+    """The task of a compiled model, from its loss."""
+    model.need_compiled("this")
+    link, several = model.loss.link, model.output_shape[-1] > 1
+    if link == "sigmoid":
+        return "multilabel" if several else "binary"
+    return "multiclass" if link == "softmax" else "regression"
 
 
 def _decide(data: Dataset) -> tuple[str, str]:
@@ -124,11 +168,11 @@ def _targets(data: Dataset, task: str) -> tuple[np.ndarray, tuple[str, ...] | No
         return y.astype(np.float64), data.classes or tuple(f"label {k}" for k in range(y.shape[1]))
     if y.shape[1] > 1:
         return y.argmax(axis=1), data.classes or tuple(str(k) for k in range(y.shape[1]))
-    values, labels = np.unique(y, return_inverse=True)
     if data.classes is not None:
         return y.reshape(-1).astype(np.int64), data.classes
-    if len(values) < 2:
-        raise DataError("y has a single value.", found=repr(values[0]), why="there is nothing to learn from it")
+    if y.dtype.kind == "f" and (y == np.floor(y)).all():
+        y = y.astype(np.int64)  # 1.0 and 1 are one class, in whatever file
+    values, labels = np.unique(y, return_inverse=True)
     return labels.reshape(-1), tuple(map(str, values.tolist()))
 
 

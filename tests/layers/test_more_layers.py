@@ -314,7 +314,7 @@ def test_slopes_that_cannot_be(make):
     [
         *(L.Activation("tanh"), L.ReLU(3.0), L.LeakyReLU(), L.PReLU(), L.ELU(), L.Softmax(), L.Dense(2)),
         *(L.Dropout(0.5), L.GaussianNoise(0.1), L.GaussianDropout(0.3), L.BatchNormalization(), L.LayerNormalization()),
-        *(L.Rescaling(1 / 255), L.Normalization(mean=0.0, variance=2.0)),
+        *(L.Rescaling(1 / 255), L.Rescaling([1.0, 2.0, 0.5, 0.1]), L.Normalization(mean=0.0, variance=2.0)),
     ],
     ids=lambda layer: layer.name,
 )

@@ -15,33 +15,36 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 # On JAX, Keras computes ops of one float64 argument and a Python number (cos, mean, …) in float32, whatever its floatx:
 # `dtypes.result_type("float64", float)` is "float32". What goes through them is compared to that precision.
 NARROW = 1e-6
-DECAY = dict(initial_learning_rate=0.02, decay_steps=20, decay_rate=0.6)
+DECAY = {"initial_learning_rate": 0.02, "decay_steps": 20, "decay_rate": 0.6}
 
 CASES = {
     "sgd": ("SGD", {}),
-    "sgd momentum": ("SGD", dict(learning_rate=0.05, momentum=0.9)),
-    "sgd nesterov": ("SGD", dict(learning_rate=0.05, momentum=0.9, nesterov=True)),
+    "sgd momentum": ("SGD", {"learning_rate": 0.05, "momentum": 0.9}),
+    "sgd nesterov": ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True}),
     "rmsprop": ("RMSprop", {}),
-    "rmsprop momentum": ("RMSprop", dict(learning_rate=0.003, rho=0.8, momentum=0.5, epsilon=1e-5)),
-    "rmsprop centered": ("RMSprop", dict(learning_rate=0.003, momentum=0.5, centered=True)),
+    "rmsprop momentum": ("RMSprop", {"learning_rate": 0.003, "rho": 0.8, "momentum": 0.5, "epsilon": 1e-5}),
+    "rmsprop centered": ("RMSprop", {"learning_rate": 0.003, "momentum": 0.5, "centered": True}),
     "adam": ("Adam", {}),
-    "adam amsgrad": ("Adam", dict(learning_rate=0.01, beta_1=0.8, beta_2=0.9, amsgrad=True)),
-    "adamw": ("AdamW", dict(learning_rate=0.01)),
-    "nadam": ("Nadam", dict(learning_rate=0.01)),
-    "adagrad": ("Adagrad", dict(learning_rate=0.1)),
-    "adagrad zero": ("Adagrad", dict(learning_rate=0.01, initial_accumulator_value=0.0)),
-    "adadelta": ("Adadelta", dict(learning_rate=1.0)),
+    "adam amsgrad": ("Adam", {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.9, "amsgrad": True}),
+    "adamw": ("AdamW", {"learning_rate": 0.01}),
+    "nadam": ("Nadam", {"learning_rate": 0.01}),
+    "adagrad": ("Adagrad", {"learning_rate": 0.1}),
+    "adagrad zero": ("Adagrad", {"learning_rate": 0.01, "initial_accumulator_value": 0.0}),
+    "adadelta": ("Adadelta", {"learning_rate": 1.0}),
     "adadelta default": ("Adadelta", {}),
-    "adamax": ("Adamax", dict(learning_rate=0.01)),
+    "adamax": ("Adamax", {"learning_rate": 0.01}),
     "lion": ("Lion", {}),
-    "weight decay": ("SGD", dict(learning_rate=0.05, momentum=0.5, weight_decay=0.02)),
-    "weight decay rmsprop": ("RMSprop", dict(weight_decay=0.02)),
-    "clipvalue": ("Adam", dict(learning_rate=0.01, clipvalue=0.01)),
-    "clipnorm": ("SGD", dict(learning_rate=0.1, clipnorm=0.05)),
-    "global clipnorm": ("SGD", dict(learning_rate=0.1, momentum=0.9, global_clipnorm=0.1)),
-    "ema": ("Adam", dict(learning_rate=0.01, use_ema=True, ema_momentum=0.9)),
-    "ema overwrite": ("SGD", dict(learning_rate=0.1, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=7)),
-    "schedule": ("Adam", dict(learning_rate="decay")),
+    "weight decay": ("SGD", {"learning_rate": 0.05, "momentum": 0.5, "weight_decay": 0.02}),
+    "weight decay rmsprop": ("RMSprop", {"weight_decay": 0.02}),
+    "clipvalue": ("Adam", {"learning_rate": 0.01, "clipvalue": 0.01}),
+    "clipnorm": ("SGD", {"learning_rate": 0.1, "clipnorm": 0.05}),
+    "global clipnorm": ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "global_clipnorm": 0.1}),
+    "ema": ("Adam", {"learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9}),
+    "ema overwrite": (
+        "SGD",
+        {"learning_rate": 0.1, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 7},
+    ),
+    "schedule": ("Adam", {"learning_rate": "decay"}),
 }
 
 
@@ -166,8 +169,8 @@ def test_signatures_have_kerass_defaults():
 @pytest.mark.parametrize(
     "arguments",
     [
-        dict(learning_rate="decay"),
-        dict(learning_rate=0.01, use_ema=True, ema_momentum=0.9, clipnorm=0.1, weight_decay=0.01),
+        {"learning_rate": "decay"},
+        {"learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9, "clipnorm": 0.1, "weight_decay": 0.01},
     ],
 )
 def test_fit_ends_where_kerass_fit_ends(arguments, dtype):
@@ -187,35 +190,41 @@ def test_fit_ends_where_kerass_fit_ends(arguments, dtype):
 
 
 SCHEDULES = {
-    "exponential": ("ExponentialDecay", dict(initial_learning_rate=0.1, decay_steps=7, decay_rate=0.5)),
-    "staircase": ("ExponentialDecay", dict(initial_learning_rate=0.1, decay_steps=7, decay_rate=0.5, staircase=True)),
-    "inverse": ("InverseTimeDecay", dict(initial_learning_rate=0.1, decay_steps=7, decay_rate=0.5)),
+    "exponential": ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5}),
+    "staircase": (
+        "ExponentialDecay",
+        {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5, "staircase": True},
+    ),
+    "inverse": ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5}),
     "inverse stairs": (
         "InverseTimeDecay",
-        dict(initial_learning_rate=0.1, decay_steps=7, decay_rate=0.5, staircase=True),
+        {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5, "staircase": True},
     ),
-    "piecewise": ("PiecewiseConstantDecay", dict(boundaries=[3, 10, 11], values=[0.1, 0.2, 0.05, 0.01])),
-    "polynomial": ("PolynomialDecay", dict(initial_learning_rate=0.1, decay_steps=20)),
+    "piecewise": ("PiecewiseConstantDecay", {"boundaries": [3, 10, 11], "values": [0.1, 0.2, 0.05, 0.01]}),
+    "polynomial": ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 20}),
     "polynomial power": (
         "PolynomialDecay",
-        dict(initial_learning_rate=0.1, decay_steps=20, end_learning_rate=0.01, power=2.5),
+        {"initial_learning_rate": 0.1, "decay_steps": 20, "end_learning_rate": 0.01, "power": 2.5},
     ),
-    "polynomial cycle": ("PolynomialDecay", dict(initial_learning_rate=0.1, decay_steps=20, cycle=True, power=0.5)),
-    "cosine": ("CosineDecay", dict(initial_learning_rate=0.1, decay_steps=30)),
-    "cosine alpha": ("CosineDecay", dict(initial_learning_rate=0.1, decay_steps=30, alpha=0.2)),
+    "polynomial cycle": (
+        "PolynomialDecay",
+        {"initial_learning_rate": 0.1, "decay_steps": 20, "cycle": True, "power": 0.5},
+    ),
+    "cosine": ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 30}),
+    "cosine alpha": ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 30, "alpha": 0.2}),
     "warm-up": (
         "CosineDecay",
-        dict(initial_learning_rate=0.0, decay_steps=30, warmup_target=0.1, warmup_steps=5, alpha=0.01),
+        {"initial_learning_rate": 0.0, "decay_steps": 30, "warmup_target": 0.1, "warmup_steps": 5, "alpha": 0.01},
     ),
-    "warm-up unused": ("CosineDecay", dict(initial_learning_rate=0.1, decay_steps=30, warmup_steps=5)),
-    "restarts": ("CosineDecayRestarts", dict(initial_learning_rate=0.1, first_decay_steps=7)),
+    "warm-up unused": ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 30, "warmup_steps": 5}),
+    "restarts": ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 7}),
     "restarts of one length": (
         "CosineDecayRestarts",
-        dict(initial_learning_rate=0.1, first_decay_steps=7, t_mul=1.0, m_mul=0.7, alpha=0.1),
+        {"initial_learning_rate": 0.1, "first_decay_steps": 7, "t_mul": 1.0, "m_mul": 0.7, "alpha": 0.1},
     ),
     "restarts that shrink": (
         "CosineDecayRestarts",
-        dict(initial_learning_rate=0.1, first_decay_steps=5, t_mul=1.5, m_mul=0.8, alpha=0.05),
+        {"initial_learning_rate": 0.1, "first_decay_steps": 5, "t_mul": 1.5, "m_mul": 0.8, "alpha": 0.05},
     ),
 }
 

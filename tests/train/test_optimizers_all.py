@@ -99,7 +99,7 @@ def test_configuration_copies_and_pickles_come_back(optimizer):
 def test_the_signature_names_every_keyword(cls):
     parameters = dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
     assert not any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    assert list(parameters)[0] == "learning_rate" and parameters["ema_momentum"].default == 0.99
+    assert next(iter(parameters)) == "learning_rate" and parameters["ema_momentum"].default == 0.99
     assert cls(**{key: each.default for key, each in parameters.items()}).get_config() == cls().get_config()
     with pytest.raises(TypeError, match="clipnorm"):
         cls(clip_norm=1.0)
