@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .core.errors import BacklitError, MissingAttributeError, did_you_mean
+from .core.errors import BacklitError, missing
 from .core.grad import grad, name
 from .core.gradcheck import check_grad
 from .core.node import Leaf, Node, constant, variable
@@ -48,7 +48,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name == "__version__":
         return importlib.import_module(".versions", __name__).version()
-    raise MissingAttributeError(f"backlit has no {name!r}.", fix=did_you_mean(name, __dir__()))
+    raise missing(__name__, name, __dir__())
 
 
 def __dir__() -> list[str]:

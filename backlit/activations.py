@@ -1,3 +1,6 @@
 """Activations by Keras's names: `backlit.activations.relu(x)`."""
 
+from .core.errors import names_of
 from .nn import *  # noqa: F403 - the activations are the records of ops/nn.py
+
+__getattr__ = names_of(__name__)

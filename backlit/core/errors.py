@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable, Iterable
+from opcode import opname
 from typing import Any
 
 FIELDS = ("expected", "found", "why", "fix", "where")
@@ -84,6 +85,10 @@ class MissingAttributeError(BacklitError, AttributeError):
     """A misspelt attribute."""
 
 
+class MissingImportError(BacklitError, ImportError):
+    """A misspelt name in `from backlit… import …`."""
+
+
 class NotReadyError(BacklitError, ValueError):
     """A call that needs another call first, such as `fit` before `compile`."""
 
@@ -105,18 +110,33 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     >>> did_you_mean("Squential", ["Sequential", "Model"])
     "did you mean 'Sequential'?"
     """
-    names = {choice.lower(): choice for choice in choices}
+    names: dict[str, list[str]] = {}
+    for choice in choices:
+        names.setdefault(choice.lower(), []).append(choice)
     near = difflib.get_close_matches(str(word).lower(), names, n=1, cutoff=0.6)
-    return f"did you mean {names[near[0]]!r}?" if near else ""
+    spelt = difflib.get_close_matches(str(word), names[near[0]], n=1, cutoff=0) if near else []  # L2 or l2
+    return f"did you mean {spelt[0]!r}?" if spelt else ""
 
 
 def names_of(room: str) -> Callable[[str], Any]:
     """The `__getattr__` of the module `room`: a misspelt name is answered with the nearest one that is there."""
 
-    def missing(name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        public = [each for each in vars(sys.modules[room]) if not each.startswith("_")]
-        raise MissingAttributeError(f"{room} has no {name!r}.", fix=did_you_mean(name, public))
+    def getattr_(name: str) -> Any:
+        module = vars(sys.modules[room])
+        raise missing(room, name, module.get("__all__") or [each for each in module if not each.startswith("_")])
 
-    return missing
+    return getattr_
+
+
+def missing(room: str, name: str, choices: Iterable[str]) -> Exception:
+    """The error for a name that the module `room` does not have, for its `__getattr__` to raise.
+
+    Python itself answers an AttributeError during `from room import name` with an ImportError of its own, without the
+    hint: there the error is an ImportError already.
+    """
+    if name.startswith("_"):
+        return AttributeError(name)
+    asker = sys._getframe(2)  # who asked `__getattr__`
+    imports = opname[asker.f_code.co_code[asker.f_lasti]] == "IMPORT_FROM"
+    kind = MissingImportError if imports else MissingAttributeError
+    return kind(f"{room} has no {name!r}.", fix=did_you_mean(name, choices))

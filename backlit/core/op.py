@@ -114,7 +114,7 @@ class Op:
     ref: Callable[..., Any] | None = None
     define: Callable[..., Any] | None = None
     vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *inputs, **attrs) -> gradients, graphs themselves
-    text: str | None = None  # "{a} + {b}"; None: name(a, b)
+    text: str | Callable[..., str] | None = None  # "{a} + {b}"; None: name(a, b)
     tex: str | None = None
     level: int = 100  # how tightly the printed form binds: 10 sums, 20 products, 30 signs, 40 powers, 100 calls
     range: Interval | Callable[..., Interval] | None = None
@@ -122,6 +122,7 @@ class Op:
     kinks: str | None = None  # a formula that is zero where the op is not differentiable
     monotone: bool = False
     random: bool = False
+    holds_leaves: bool = False  # a composite whose definition knows its variables: walks that change leaves look inside
     role: str = ""  # "activation": may be named as the activation of a layer
     probe: Probe | None = None
 

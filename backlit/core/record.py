@@ -28,6 +28,12 @@ def snake(name: str) -> str:
 class _Configured(type):
     """Checks keyword arguments with a did-you-mean and keeps them as the object's configuration."""
 
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """What `help` and editors show: the constructor's arguments."""
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         signature = inspect.signature(cls.__init__)  # type: ignore[misc]
         parameters = list(signature.parameters)[1:]

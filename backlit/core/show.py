@@ -163,6 +163,8 @@ def _text_of(node: Node, inputs: Sequence[tuple[str, int]]) -> tuple[str, int]:
         return node.name or f"{node.kind}{show(node.shape)}", 100
     if node.op.name == "mark":
         return inputs[0][0], 0
+    if callable(node.op.text):
+        return node.op.text(node, [formula for formula, _ in inputs]), 100
     if node.op.text is not None:
         return _fill(node.op.text, node, inputs, "()")
     attrs = [f"{key}={_attribute(value)}" for key, value in node.attrs.items() if value != node.op.attrs.get(key)]
@@ -181,6 +183,8 @@ def _latex_of(node: Node, inputs: Sequence[tuple[str, int]]) -> tuple[str, int]:
         return inputs[0][0], 0
     if node.op.tex is not None:
         return _fill(node.op.tex, node, inputs, (r"\left(", r"\right)"))
+    if callable(node.op.text):
+        return rf"\text{{{node.op.text(node, [formula for formula, _ in inputs])}}}", 100
     given = ", ".join(formula for formula, _ in inputs)
     escaped = node.op.name.replace("_", r"\_")
     return rf"\operatorname{{{escaped}}}\left({given}\right)", 100

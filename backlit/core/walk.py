@@ -153,7 +153,8 @@ def substitute(outputs: Sequence[Node], replacements: Mapping[Node, Node]) -> li
                 found=f"shape {show(new.shape)} {new.dtype}",
                 fix="reshape or cast it first",
             )
-    return rebuild(outputs, again, replacements)
+    inside = any(isinstance(old, Leaf) and old.kind in ("variable", "state") for old in replacements)
+    return rebuild(expand(outputs, _holds_leaves) if inside else outputs, again, replacements)
 
 
 def strip_marks(outputs: Sequence[Node]) -> list[Node]:
@@ -161,19 +162,27 @@ def strip_marks(outputs: Sequence[Node]) -> list[Node]:
     return rebuild(outputs, lambda node, inputs: inputs[0] if node.op.name == "mark" else again(node, inputs))
 
 
-def expand(outputs: Sequence[Node]) -> list[Node]:
-    """`outputs` with every composite record replaced by its definition, however deep."""
+def _has_body(node: Node) -> bool:
+    return node.body is not None
+
+
+def _holds_leaves(node: Node) -> bool:
+    return node.body is not None and node.op.holds_leaves
+
+
+def expand(outputs: Sequence[Node], which: Callable[[Node], bool] = _has_body) -> list[Node]:
+    """`outputs` with every composite record (of those that `which` picks) replaced by its definition, however deep."""
 
     def below(node: Node) -> Sequence[Node]:
-        if node.body is None:
+        if not which(node):
             return node.inputs
         return node.body if node.several else (node.body,)
 
     made: dict[Node, Any] = {}
     for node in topological(outputs, below):
-        if node.body is not None:
+        if which(node):
             made[node] = tuple(made[part] for part in node.body) if node.several else made[node.body]
-        elif node.op.name == "item" and node.inputs[0].body is not None:
+        elif node.op.name == "item" and which(node.inputs[0]):
             made[node] = made[node.inputs[0]][node.attrs["place"]]
         else:
             made[node] = again(node, tuple(made[i] for i in node.inputs))
@@ -193,7 +202,7 @@ def cast(graph: Graph, dtype: str) -> tuple[Graph, dict[Leaf, Leaf]]:
             return intern(node.op, inputs, attrs)
 
     leaves.update({leaf: _cast_leaf(leaf, dtype) for leaf in (*graph.inputs, *graph.updates)})
-    roots = rebuild(graph.roots, visit, leaves)
+    roots = rebuild(expand(graph.roots, _holds_leaves), visit, leaves)
     return graph.with_roots(roots, leaves), leaves
 
 

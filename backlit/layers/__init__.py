@@ -1,5 +1,6 @@
 """Layers: one class each, its constructor arguments are its configuration."""
 
+from ..core.errors import names_of
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .conv import Conv1D
 from .dense import Dense
@@ -72,3 +73,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+__getattr__ = names_of(__name__)

@@ -7,10 +7,12 @@ from typing import Any
 from ..core.errors import ShapeError, ValueRangeError
 from ..core.shapes import Rows, Shape, show
 from ..ops.conv import conv1d
+from ..ops.reduce import size
 from .activation import resolve
 from .checks import channels_last, not_yet, optional, single, whole
 from .constraints import Constraint
 from .layer import Layer
+from .regularizers import Regularizer
 
 
 class Conv1D(Layer):
@@ -58,7 +60,8 @@ class Conv1D(Layer):
         self.dilation_rate = whole("Conv1D", "a dilation_rate", single(dilation_rate))
         self.padding, self.use_bias, self.activation = _valid(padding), use_bias, resolve(activation)
         channels_last("Conv1D", data_format)
-        not_yet("Conv1D", groups=groups, activity_regularizer=activity_regularizer)
+        not_yet("Conv1D", groups=groups)
+        self.activity_regularizer = optional(Regularizer, activity_regularizer)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
         self.kernel_constraint = optional(Constraint, kernel_constraint)
@@ -97,7 +100,10 @@ class Conv1D(Layer):
     def call(self, x: Any, training: bool = False) -> Any:
         """g(Σ x·W + b) at every place of the window."""
         z = conv1d(x, self.kernel, stride=self.strides, dilation=self.dilation_rate)
-        return self.activation(z + self.bias if self.use_bias else z)
+        out = self.activation(z + self.bias if self.use_bias else z)
+        if self.activity_regularizer is not None:
+            self.add_loss(self.activity_regularizer(out) / size(out, axis=0))  # a mean over the batch, as in Keras
+        return out
 
 
 def _valid(padding: str) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 from ..core.errors import ShapeError
 from ..core.shapes import Shape, show
 from ..ops.linalg import matmul
+from ..ops.reduce import size
 from .activation import resolve
-from .checks import not_yet, optional, whole
+from .checks import optional, whole
 from .constraints import Constraint
 from .layer import Layer
+from .regularizers import Regularizer
 
 
 class Dense(Layer):
@@ -49,7 +51,7 @@ class Dense(Layer):
         self.activation = resolve(activation)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
-        not_yet("Dense", activity_regularizer=activity_regularizer)
+        self.activity_regularizer = optional(Regularizer, activity_regularizer)
         self.kernel_constraint = optional(Constraint, kernel_constraint)
         self.bias_constraint = optional(Constraint, bias_constraint)
 
@@ -81,4 +83,7 @@ class Dense(Layer):
     def call(self, x: Any, training: bool = False) -> Any:
         """g(x·W + b)."""
         z = matmul(x, self.kernel)
-        return self.activation(z + self.bias if self.use_bias else z)
+        out = self.activation(z + self.bias if self.use_bias else z)
+        if self.activity_regularizer is not None:
+            self.add_loss(self.activity_regularizer(out) / size(out, axis=0))  # a mean over the batch, as in Keras
+        return out

@@ -21,6 +21,7 @@ from ..core.seed import next_draw, next_model_seed
 from ..core.shapes import Dim, M, Rows, Shape, checked, show
 from ..ops.elementwise import mark
 from ..ops.random import bernoulli
+from .constraints import Constraint
 from .initializers import Initializer
 from .regularizers import Regularizer
 
@@ -36,6 +37,7 @@ class Pass:
         self.training, self.seed, self.step = training, seed, step
         self.writes: dict[Leaf, Node] = {}
         self.calls: Counter[Layer] = Counter()
+        self.penalties: list[Node] = []  # what layers add to the loss, beside the penalties on their weights
 
     def read(self, leaf: Leaf) -> Node:
         """The state as it stands in this pass: what was last written, so that a layer used twice goes on from
@@ -202,7 +204,7 @@ class Layer(Record):
         if regularizer is not None:
             self._regularizers[name] = Regularizer.get(regularizer)
         if constraint is not None:
-            self._constraints[name] = constraint
+            self._constraints[name] = Constraint.get(constraint)
         return leaf
 
     def ensure_built(self, shape: Any) -> None:
@@ -341,6 +343,12 @@ class Layer(Record):
         stream = _CALLS + self.position * STREAMS + running.calls[self] - 1
         return bernoulli.node(running.seed, running.step, shape=shape, stream=stream, p=p)
 
+    def add_loss(self, penalty: Any) -> None:
+        """Add a number, computed in `call`, to the loss of the pass that is being built."""
+        running = current_pass()
+        if running is not None:
+            running.penalties.append(cast(as_node(penalty), self.dtype))
+
     def penalties(self) -> list[Node]:
         """What the regularizers of this layer and those below add to the loss."""
         return [
@@ -417,8 +425,17 @@ def _symbolic(values: Sequence[Node], *, layer: Layer, number: int, form: Any) -
         return layer(*put_together(form, values))
 
 
+def _call_text(node: Node, given: Sequence[str]) -> str:
+    layer = node.attrs["layer"]
+    return f"{layer.name}({', '.join(given[: len(given) - len(layer.weights)])})"
+
+
 layer_call = composite(
-    "layer_call", define=_symbolic, doc="The call of a layer, run again in each mode by the model that holds it."
+    "layer_call",
+    define=_symbolic,
+    holds_leaves=True,
+    text=_call_text,
+    doc="The call of a layer, run again in each mode by the model that holds it.",
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core import registry
-from ..core.errors import MissingAttributeError, did_you_mean
+from ..core.errors import missing
 from ..core.op import Op
 from . import conv, elementwise, index, linalg, nn, random, reduce
 
@@ -13,7 +13,7 @@ _HIDDEN = {"literal", "variable", "constant", "input", "state", "array"}
 def __getattr__(name: str) -> Op:
     found = registry.find(f"op.{name}")
     if found is None or name in _HIDDEN:
-        raise MissingAttributeError(f"backlit.ops has no op {name!r}.", fix=did_you_mean(name, __dir__()))
+        raise missing(__name__, name, __dir__())
     globals()[name] = found  # found at once the next time
     return found  # type: ignore[no-any-return]
 

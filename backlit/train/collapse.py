@@ -23,7 +23,9 @@ def collapse(model: Model) -> Sequential:
     """
     if not isinstance(model, Sequential) or not model.built:
         raise (ArgumentError if model.built else NotReadyError)(
-            "collapse works on a built chain of layers.", found=repr(model), fix="Sequential([Input(...), Dense(...), …])"
+            "collapse works on a built chain of layers.",
+            found=repr(model),
+            fix="Sequential([Input(...), Dense(...), …])",
         )
     layers = [layer for layer in model.layers if not (isinstance(layer, Activation) and layer.function is nn.linear)]
     joined: list[tuple[Layer, list[Any] | None]] = []

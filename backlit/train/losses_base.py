@@ -12,11 +12,11 @@ import numpy as np
 from ..core import registry
 from ..core.errors import (
     ArgumentError,
-    MissingAttributeError,
     ShapeError,
     UnknownNameError,
     ValueRangeError,
     did_you_mean,
+    missing,
 )
 from ..core.node import FLOATS, Node, as_array, checked_dtype
 from ..core.op import as_node, cast
@@ -345,13 +345,13 @@ def room(name: str, bases: Sequence[type[Record]]) -> tuple[Callable[[str], Any]
 
     def everything() -> list[str]:
         known = [each.partition(".")[2] for base in bases for each in registry.names(f"{base.family}.")]
-        return sorted({*known, *(base.__name__ for base in bases)})
+        return sorted({*known, bases[0].__name__})
 
     def find(wanted: str) -> Any:
         for base in () if wanted.startswith("_") else bases:
             cls = registry.find(f"{base.family}.{wanted}") or registry.find(f"{base.family}.{wanted.lower()}")
             if cls is not None:
                 return cls if wanted == cls.__name__ else function_of(cls)
-        raise MissingAttributeError(f"backlit.{name} has no {wanted!r}.", fix=did_you_mean(wanted, everything()))
+        raise missing(f"backlit.{name}", wanted, everything())
 
     return find, everything

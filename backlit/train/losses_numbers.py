@@ -146,9 +146,7 @@ class CosineSimilarity(Loss):
     -0.6
     """
 
-    def __init__(
-        self, axis: int = -1, reduction: str | None = MEAN, name: str | None = None, dtype: str | None = None
-    ):
+    def __init__(self, axis: int = -1, reduction: str | None = MEAN, name: str | None = None, dtype: str | None = None):
         super().__init__(reduction, name, dtype)
         self.axis = axis
 

@@ -198,7 +198,7 @@ def _values(y: Any, p: Any, classes: bool, who: str) -> Any:
     raise misfit(who, p.shape, y.shape, p.shape)
 
 
-class OfLoss(Metric):
+class _OfLoss(Metric):
     """The mean of a loss over the examples; `measured` is the loss."""
 
     better: ClassVar[str] = "min"
@@ -222,7 +222,7 @@ class OfLoss(Metric):
         return super().sums(y, p, w)
 
 
-class MeanMetricWrapper(OfLoss, spoken=False):
+class MeanMetricWrapper(_OfLoss, spoken=False):
     """The mean of a function `fn(y_true, y_pred)` of nodes, which gives one number an example, or of a loss.
 
     A function that gives one number for the whole batch is weighed by the number of examples. `labels=True`: y holds

@@ -188,6 +188,8 @@ class FBetaScore(Metric):
     largest output of each example is. Exact, where Keras adds 1e-7 to its denominators.
     """
 
+    name = "fbeta_score"
+    aliases = ("fbeta_score",)
     better, classes = "max", True
     beta: float = 1.0
 
@@ -255,6 +257,8 @@ class F1Score(FBetaScore):
     [0.5, 0.8, 0.6667]
     """
 
+    name = "f1_score"
+
     def __init__(
         self,
         average: str | None = None,
@@ -303,7 +307,9 @@ class AUC(Metric):
                 raise ValueRangeError(f"AUC knows no {word!r}.", expected=", ".join(known), fix=fix)
         inner = np.arange(1, num_thresholds - 1) / max(num_thresholds - 1, 1) if thresholds is None else thresholds
         if num_thresholds < 2 or not all(0 <= level <= 1 for level in inner):
-            raise ValueRangeError("AUC needs at least 2 thresholds, from 0 to 1.", found=repr(thresholds or num_thresholds))
+            raise ValueRangeError(
+                "AUC needs at least 2 thresholds, from 0 to 1.", found=repr(thresholds or num_thresholds)
+            )
         self.levels = [-EPSILON, *sorted(map(float, inner)), 1 + EPSILON]
         self.curve, self.summation_method, self.from_logits = curve, summation_method, from_logits
         self.multi_label, self.num_labels, self.label_weights = multi_label, num_labels, label_weights

@@ -15,7 +15,7 @@ from ..ops.reduce import argmax, mean, size
 from ..ops.reduce import sum as sum_
 from . import losses_classes, losses_numbers
 from .losses_base import Loss, spread
-from .metrics_base import Metric, OfLoss, Totals, average
+from .metrics_base import Metric, _OfLoss, Totals, average
 
 
 # ---------------------------------------------------------------------- shares of right answers
@@ -123,7 +123,7 @@ class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):
 
 
 # ---------------------------------------------------------------------- losses as metrics
-class MeanSquaredError(OfLoss):
+class MeanSquaredError(_OfLoss):
     """mean (p - y)².
 
     >>> import backlit as bl
@@ -150,28 +150,28 @@ class RootMeanSquaredError(MeanSquaredError):
         return np.sqrt(average(totals))
 
 
-class MeanAbsoluteError(OfLoss):
+class MeanAbsoluteError(_OfLoss):
     """mean |p - y|."""
 
     aliases = ("mae",)
     measured: Loss = losses_numbers.MeanAbsoluteError()
 
 
-class MeanAbsolutePercentageError(OfLoss):
+class MeanAbsolutePercentageError(_OfLoss):
     """100 mean |p - y| / max(|y|, 1e-7)."""
 
     aliases = ("mape",)
     measured: Loss = losses_numbers.MeanAbsolutePercentageError()
 
 
-class MeanSquaredLogarithmicError(OfLoss):
+class MeanSquaredLogarithmicError(_OfLoss):
     """mean (log(1 + p) - log(1 + y))²."""
 
     aliases = ("msle",)
     measured: Loss = losses_numbers.MeanSquaredLogarithmicError()
 
 
-class LogCoshError(OfLoss):
+class LogCoshError(_OfLoss):
     """mean log cosh(p - y)."""
 
     name = "logcosh"
@@ -179,7 +179,7 @@ class LogCoshError(OfLoss):
     measured: Loss = losses_numbers.LogCosh()
 
 
-class CosineSimilarity(OfLoss):
+class CosineSimilarity(_OfLoss):
     """The mean cosine of the angle between y and p: 1 for one direction (the loss of that name has the sign turned).
 
     >>> import backlit as bl
@@ -198,26 +198,26 @@ class CosineSimilarity(OfLoss):
         return -super().formula(y, p)
 
 
-class Hinge(OfLoss):
+class Hinge(_OfLoss):
     """mean max(1 - y p, 0) for y of -1 and 1 (or 0 and 1)."""
 
     measured: Loss = losses_numbers.Hinge()
 
 
-class SquaredHinge(OfLoss):
+class SquaredHinge(_OfLoss):
     """mean max(1 - y p, 0)² for y of -1 and 1 (or 0 and 1)."""
 
     measured: Loss = losses_numbers.SquaredHinge()
 
 
-class CategoricalHinge(OfLoss):
+class CategoricalHinge(_OfLoss):
     """max(max((1 - y) p) - Σ y p + 1, 0) for one-hot y."""
 
     classes, one_example = True, True
     measured: Loss = losses_numbers.CategoricalHinge()
 
 
-class KLDivergence(OfLoss):
+class KLDivergence(_OfLoss):
     """Σ y log(y / p)."""
 
     aliases = ("kld",)
@@ -229,13 +229,13 @@ class KLDivergence(OfLoss):
         return True
 
 
-class Poisson(OfLoss):
+class Poisson(_OfLoss):
     """mean p - y log(p + 1e-7)."""
 
     measured: Loss = losses_classes.Poisson()
 
 
-class _Crossentropy(OfLoss):
+class _Crossentropy(_OfLoss):
     """What the cross-entropies share: under a loss with from_logits=True the outputs become probabilities first, unless
     the metric is itself told that they are logits."""
 
@@ -376,7 +376,9 @@ class Mean(Metric):
 
     def formula(self, y: Any, p: Any) -> Any:
         """Refused: a mean of what?"""
-        raise ArgumentError("Mean takes values, not y and p.", fix="a function of (y_true, y_pred) is averaged by itself")
+        raise ArgumentError(
+            "Mean takes values, not y and p.", fix="a function of (y_true, y_pred) is averaged by itself"
+        )
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Add values, one weight each (or one an example), to the sums."""

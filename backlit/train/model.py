@@ -483,6 +483,9 @@ class Model(Functional):
         """Print the table of layers, output shapes and parameters. Optimizer state is not counted in the total."""
         print_fn(registry.lookup("show.summary")(self))
 
+    def __reduce__(self) -> Any:
+        return registry.lookup("io.pickled")(self)
+
     def save(self, path: Any, overwrite: bool = True) -> None:
         """Write one file with network, weights, optimizer and history; see `backlit.load_model`."""
         registry.lookup("io.save_model")(self, path, overwrite)

@@ -39,14 +39,23 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
         raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
     if not model.built:
         raise FileError("only a built model can be saved.", found=repr(model), fix="build or fit it first")
-    entries = {
+    file.write(target, _entries(model))
+
+
+def _entries(model: Any) -> dict[str, bytes]:
+    """The entries of the model's file."""
+    return {
         "model.json": file.to_json(_described(model)),
         "weights.safetensors": file.pack({key: leaf.array for key, leaf in _weights(model).items()}),
         "optimizer.safetensors": file.pack({key: slot.array for key, slot in _slots(model).items()}),
         "preprocess.json": file.to_json(model.about),
         "history.csv": _history_csv(model.history),
     }
-    file.write(target, entries)
+
+
+def pickled(model: Any) -> Any:
+    """What pickle and deepcopy keep of a model: the entries of its file."""
+    return _from_entries, (_entries(model), Path(f"the pickled {model.name}"))
 
 
 def _weights(model: Any) -> dict[str, Leaf]:
@@ -91,7 +100,10 @@ def load_model(path: Any) -> Any:
     class that is not defined here.
     """
     source = Path(path)
-    entries = file.read(source)
+    return _from_entries(file.read(source), source)
+
+
+def _from_entries(entries: Mapping[str, bytes], source: Path) -> Any:
     if missing := [name for name in _FILES if name not in entries]:
         raise FileError(f"{source} is no model file.", found=f"without {', '.join(missing)}")
     said = file.from_json(entries["model.json"], source)
@@ -115,9 +127,9 @@ def _rebuilt(said: Mapping[str, Any]) -> Any:
     model = restore(said["network"])
     if not isinstance(model, Model):
         raise FileError("the file does not hold a model.", found=repr(model))
-    if not model.built:
+    if not model.built and said["inputs"] is not None:
         model.build_on(restore_inputs(said["inputs"]))
-    model.seed = int(said["seed"])
+    model.seed = None if said["seed"] is None else int(said["seed"])
     model.classes = None if said["classes"] is None else tuple(map(str, said["classes"]))
     return model
 
@@ -215,5 +227,6 @@ def _history_from(content: bytes) -> History | None:
 
 
 registry.register("io.save_model", save_model)
+registry.register("io.pickled", pickled)
 registry.register("io.save_weights", save_weights)
 registry.register("io.load_weights", load_weights)

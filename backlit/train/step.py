@@ -13,7 +13,7 @@ from ..core.node import STRONG, Leaf, Node, input_leaf, state
 from ..core.op import cast, literal
 from ..core.shapes import M
 from ..core.walk import Graph
-from ..layers.layer import Pass
+from ..layers.layer import Pass, current_pass
 from ..ops.elementwise import isfinite, logical_and, sqrt, square
 from ..ops.reduce import all as all_
 from ..ops.reduce import size
@@ -115,7 +115,9 @@ def _measured(task: Task, columns: _Columns) -> tuple[Node, dict[str, tuple[Metr
             added[head.named(key, alone)] = (metric, metric.states(y, p, None))
         for key, metric in head.weighted.items():
             added[head.named(key, alone)] = (metric, metric.states(y, p, w))
-    for penalty in task.penalties():
+    running = current_pass()
+    assert running is not None
+    for penalty in [*task.penalties(), *running.penalties]:
         total = total + penalty
     total = name(total, "loss")
     added["loss"] = (None, {"total": cast(total, "float64") * rows, "count": rows})

@@ -540,8 +540,17 @@ def test_constraints_that_cannot_be():
         bl.constraints.MinMaxNorm(2.0, 1.0)
     with pytest.raises(ValueError, match="unit_norm"):
         L.Dense(3, kernel_constraint="unit_nrom")
-    with pytest.raises(ValueRangeError, match="activity_regularizer"):
-        L.Dense(3, activity_regularizer="l2")
+
+
+def test_a_penalty_on_what_a_layer_puts_out_is_part_of_the_loss():
+    quiet = L.Dense(2, "tanh", activity_regularizer=bl.regularizers.L2(2.0))
+    model = bl.Sequential([bl.Input((3,)), quiet, L.Dense(2)])
+    model.compile(bl.optimizers.SGD(0.1), "mse")
+    wanted = np.mean((model.predict(A) - B[:, :2]) ** 2) + 2.0 * np.sum(quiet(A) ** 2) / 5
+    assert model.evaluate(A, B[:, :2], verbose=0) == pytest.approx(wanted, rel=1e-5)
+    before = np.abs(quiet(A)).sum()
+    model.fit(A, B[:, :2], epochs=20, verbose=0)
+    assert np.abs(quiet(A)).sum() < 0.7 * before
 
 
 # ---------------------------------------------------------------------- first values and penalties

@@ -320,6 +320,24 @@ def test_configurations_have_keras_words():
     assert differs == []
 
 
+def test_an_activity_regularizer_trains_as_in_keras():
+    x, y = MATRIX, 5 * MATRIX[:, :2]
+
+    def model(room):
+        quiet = room.layers.Dense(4, "tanh", activity_regularizer=room.regularizers.L2(0.3))
+        return room.Sequential([room.Input((3,)), quiet, room.layers.Dense(2, activity_regularizer="l1")])
+
+    ours, theirs = model(bl), model(keras)
+    ours.set_weights(theirs.get_weights())
+    for each, room in ((ours, bl), (theirs, keras)):
+        each.compile(optimizer=room.optimizers.SGD(0.05), loss="mse")
+    near(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), "loss")
+    for each in (ours, theirs):
+        each.fit(x, y, batch_size=5, epochs=4, shuffle=False, verbose=0)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        near(a, b, "weights", relative=4e-5)
+
+
 def test_the_ekg_network_has_keras_shapes_and_numbers():
     def model(room):
         one = room.layers.Conv1D(1, 20, strides=10, activation="relu")
