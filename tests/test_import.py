@@ -1,29 +1,45 @@
 """What `import backlit` costs and brings, and how a misspelt name is answered."""
 
 import importlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import backlit as bl
 from backlit.core.errors import BacklitError
 
-HEAVY = ("sklearn", "scipy", "pandas", "matplotlib", "jax", "llvmlite", "rich", "click", "safetensors", "IPython", "keras")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(bl.__file__).parents[1])}
+HEAVY = (
+    "sklearn",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "jax",
+    "llvmlite",
+    "rich",
+    "click",
+    "safetensors",
+    "IPython",
+    "keras",
+)
 ROOMS = (
     "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers",
     "random", "regularizers",
 )  # fmt: skip
 
 
-def python(code, *options, **more):
+def python(code):
     """Run code in a Python of its own."""
-    return subprocess.run([sys.executable, "-W", "error", *options, "-c", code], capture_output=True, text=True, **more)
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
 
 
 def test_importing_loads_nothing_heavy():
     code = f"import sys, backlit; print(sorted(name for name in {HEAVY} if name in sys.modules))"
-    done = python(code, check=True)
+    done = python(code)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
@@ -37,7 +53,7 @@ def test_a_model_can_be_trained_with_numpy_alone():
         "m.predict(np.ones((6, 2))); m.summary(print_fn=str)\n"
         f"print(sorted(name for name in {HEAVY} if name in sys.modules))"
     )
-    done = python(code, check=True)
+    done = python(code)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
@@ -126,7 +142,8 @@ def test_names_that_nothing_resembles_and_private_ones():
 def test_python_m_backlit(tmp_path):
     def run(*arguments):
         command = [sys.executable, "-m", "backlit", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=ENVIRONMENT)
+        return done.stdout
 
     assert run("--version").strip().endswith(bl.__version__) and "backlit" in run("--version")
     assert all(verb in run("--help") for verb in ("fit", "predict", "evaluate"))

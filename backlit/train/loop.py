@@ -72,7 +72,7 @@ def train(job: Job) -> None:
             broken, done = _run_epoch(job, epoch, done), 0
             logs = {**means(job.step), **broken}
             if job.validate is not None and job.plan.checks(epoch):
-                logs.update({f"val_{key}": value for key, value in job.validate().items()})
+                logs.update({f"val_{key}": value for key, value in _numbers(job.validate()).items()})
             model.epochs_done = epoch + 1
             listeners.tell("on_epoch_end", epoch, logs)
             if model.stop_training:
@@ -81,6 +81,13 @@ def train(job: Job) -> None:
         listeners.tell("on_train_end", logs)
     finally:
         model.running = None
+
+
+def one_batch(job: Job) -> Logs:
+    """The job's columns as one step; returns its numbers. Nothing is counted as an epoch."""
+    reset(job.step)
+    _run_epoch(job, 0, 0)
+    return results(job.step)
 
 
 def evaluate(job: Job) -> Logs:
@@ -98,9 +105,8 @@ def evaluate(job: Job) -> Logs:
             break
     if not each:
         job.program.run(source, 0, steps, {})
-    logs = means(job.step)
-    listeners.tell("on_test_end", logs)
-    return logs
+    listeners.tell("on_test_end", means(job.step))
+    return results(job.step)
 
 
 def predict(model: Any, run: Callable[[slice], list[Any]], parts: Iterable[slice], listeners: Listeners) -> list[Any]:
@@ -127,7 +133,16 @@ def reset(step: Step) -> None:
 
 def means(step: Step) -> Logs:
     """The logged numbers of the epoch so far, sorted by name."""
+    return _numbers(results(step))
+
+
+def results(step: Step) -> Logs:
+    """The same, and metrics that are arrays, such as a confusion matrix."""
     return {key: step.sums[key].mean for key in sorted(step.sums)}
+
+
+def _numbers(logs: Logs) -> Logs:
+    return {key: float(np.asarray(value).item()) for key, value in logs.items() if np.size(value) == 1}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -97,6 +97,13 @@ class Loss(Record):
             record = getattr(identifier, "record", None)
             return record() if record is not None else LossFunctionWrapper(identifier)  # type: ignore[return-value]
         return super().get(identifier)
+
+    @classmethod
+    def named(cls, name: str) -> Any:
+        """The class of that name, or a function of the user's own that was compiled with before."""
+        if registry.find(f"loss.{name}") is None and registry.find(f"loss function.{name}") is not None:
+            return partial(LossFunctionWrapper, name)
+        return super().named(name)
 
     def target_shape(self, output: Shape) -> Shape:
         """The shape of y for an output of that shape."""

@@ -94,11 +94,13 @@ class Metric(Record):
 
     @classmethod
     def named(cls, name: str) -> Any:
-        """The class of that name; a loss that is no metric of its own is averaged."""
-        own = registry.find(f"metric.{name}") or registry.find(f"metric.{name.lower()}")
-        loss = registry.find(f"loss.{name}") or registry.find(f"loss.{name.lower()}")
-        if own is None and loss is not None:
-            return partial(MeanMetricWrapper, loss())
+        """The class of that name; a loss that is no metric of its own, or a function compiled with before, is averaged."""
+        if registry.find(f"metric.{name}") is None and registry.find(f"metric.{name.lower()}") is None:
+            if registry.find(f"metric function.{name}") is not None:
+                return partial(MeanMetricWrapper, name)
+            loss = registry.find(f"loss.{name}") or registry.find(f"loss.{name.lower()}")
+            if loss is not None:
+                return partial(MeanMetricWrapper, loss())
         return super().named(name)
 
     @classmethod

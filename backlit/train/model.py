@@ -23,7 +23,7 @@ from .events import Listeners, Logs
 from .feed import Feed
 from .fitting import FitPlan, check_fit, held_out, whole
 from .heads import Compiled, Head
-from .loop import Job, evaluate, means, predict, train
+from .loop import Job, evaluate, one_batch, predict, train
 from .optimizers import Adam, Optimizer
 from .progress import CallbackList, History
 from .step import Step, Task, evaluation_step, make_slots, training_step
@@ -350,8 +350,7 @@ class Model(Functional):
             data = _class_weighted(feed.feed(self, x, y, sample_weight), class_weight)
             plan = FitPlan(batch=data.rows, epochs=range(1), shuffle=False)
             job = self._job(plan, data, None)
-        train(job)
-        return self._told(means(job.step), return_dict)
+        return self._told(one_batch(job), return_dict)
 
     # ------------------------------------------------------------------ evaluate and predict
     def evaluate(

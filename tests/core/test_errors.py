@@ -27,7 +27,6 @@ BUILTIN = {
     "FileError": ValueError,
     "ArgumentError": TypeError,
     "MissingAttributeError": AttributeError,
-    "MissingImportError": ImportError,
     "FileMissingError": FileNotFoundError,
     "MissingImportError": ImportError,
 }

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from backlit.layers import Activation, BatchNormalization, Dense, Dropout, Layer
 from backlit.losses import SparseCategoricalCrossentropy
 from backlit.optimizers import SGD, Adam
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(bl.__file__).parents[1])}
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(3, 2, size=(40, 3)), np.arange(40) % 3
 
@@ -71,7 +73,9 @@ def test_everything_comes_back(saved):
 def test_it_opens_in_another_process(saved):
     path, model = saved
     code = "import sys, numpy as np, backlit as bl; print(bl.load_model(sys.argv[1]).predict(np.ones((1, 3))).tolist())"
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True, env=ENVIRONMENT
+    )
     assert json.loads(done.stdout) == model.predict(np.ones((1, 3))).tolist()
 
 
@@ -160,7 +164,9 @@ def test_layers_of_ones_own_come_back_where_their_class_is_defined(tmp_path):
     model = bl.Sequential([bl.Input((3,)), TwoTimes(3.0)])
     model.save(path)
     np.testing.assert_allclose(bl.load_model(path).predict(X), 3 * X, rtol=1e-6)
-    rewrite(path, lambda entries: entries.update({"model.json": entries["model.json"].replace(b"TwoTimes", b"ThreeTimes")}))
+    rewrite(
+        path, lambda entries: entries.update({"model.json": entries["model.json"].replace(b"TwoTimes", b"ThreeTimes")})
+    )
     with pytest.raises(FileError, match="ThreeTimes"):
         bl.load_model(path)
 
@@ -209,7 +215,7 @@ def test_the_suffix_says_what_it_is(tmp_path, name):
 
 
 def test_overwriting_only_where_it_is_meant(saved):
-    path, model = saved
+    path, _ = saved
     before = path.read_bytes()
     with pytest.raises(FileError, match="exists"):
         network().save(path, overwrite=False)
@@ -231,7 +237,9 @@ def test_places_that_cannot_be_written(tmp_path, place):
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder.backlit"]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"]
+)
 @pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(saved, monkeypatch, call, error):
     path, model = saved
@@ -287,7 +295,7 @@ def test_files_that_are_something_else(tmp_path, content):
 
 
 def test_a_file_that_was_cut_short(saved):
-    path, model = saved
+    path, _ = saved
     whole = path.read_bytes()
     for length in {*range(0, len(whole), 97), *range(len(whole) - 60, len(whole))}:
         path.write_bytes(whole[:length])
@@ -308,7 +316,24 @@ def test_a_file_with_flipped_bits(saved):
     assert refused > 150
 
 
-JUNK = [None, -1, 0, 2.5, "x", "", [], {}, [[]], True, float("nan"), 1e308, "🙂", "relu", {"class": "L2", "config": {}}, [1, 2]]
+JUNK = [
+    None,
+    -1,
+    0,
+    2.5,
+    "x",
+    "",
+    [],
+    {},
+    [[]],
+    True,
+    float("nan"),
+    1e308,
+    "🙂",
+    "relu",
+    {"class": "L2", "config": {}},
+    [1, 2],
+]
 
 
 def places(value, path=()):
@@ -334,7 +359,7 @@ def put(value, path, new):
 @pytest.mark.parametrize("entry", ["model.json", "preprocess.json"])
 def test_a_description_that_says_something_else(saved, entry):
     """Every place in turn holds something wrong: never another exception, never half a model."""
-    path, model = saved
+    path, _ = saved
     whole, rng = path.read_bytes(), random.Random(5)
     with zipfile.ZipFile(path) as archive:
         said = json.loads(archive.read(entry))
@@ -417,7 +442,9 @@ def test_tensors_that_do_not_fit(saved, name, what):
         bl.load_model(path)
 
 
-@pytest.mark.parametrize("name", ["model.json", "weights.safetensors", "optimizer.safetensors", "preprocess.json", "history.csv"])
+@pytest.mark.parametrize(
+    "name", ["model.json", "weights.safetensors", "optimizer.safetensors", "preprocess.json", "history.csv"]
+)
 def test_an_entry_that_is_missing(saved, name):
     path, _ = saved
     rewrite(path, lambda entries: entries.pop(name))
@@ -426,7 +453,17 @@ def test_an_entry_that_is_missing(saved, name):
 
 
 @pytest.mark.parametrize(
-    "content", [b"epoch,loss\n0", b"epoch,loss\nx,1.0\n", b"epoch,loss\n0,one\n", b"epoch\n\n", b'"', b"\xff", b"a\rb\n", b"\x00,1\n0,1\n"]
+    "content",
+    [
+        b"epoch,loss\n0",
+        b"epoch,loss\nx,1.0\n",
+        b"epoch,loss\n0,one\n",
+        b"epoch\n\n",
+        b'"',
+        b"\xff",
+        b"a\rb\n",
+        b"\x00,1\n0,1\n",
+    ],
 )
 def test_histories_that_are_none(saved, content):
     path, model = saved

@@ -123,7 +123,9 @@ def test_a_callback_knows_its_model_and_the_run():
     assert curious.seen == (model, {"verbose": 0, "epochs": 3, "steps": 3}) == (history.model, history.params)
 
 
-@pytest.mark.parametrize(("hook", "batches", "epochs"), [("on_train_batch_end", 2, 1), ("on_epoch_end", 3, 1), ("on_epoch_begin", 1, 1)])
+@pytest.mark.parametrize(
+    ("hook", "batches", "epochs"), [("on_train_batch_end", 2, 1), ("on_epoch_end", 3, 1), ("on_epoch_begin", 1, 1)]
+)
 def test_stop_training_stops_where_keras_stops(hook, batches, epochs):
     class Stop(Callback):
         calls = 0
@@ -159,9 +161,7 @@ def scripted(values, key="val_loss", epochs=None, **options):
     model = bl.Sequential([Dense(1)])
     model.compile(SGD(1e-30), "mse")
     stop = EarlyStopping(key, **options)
-    history = model.fit(
-        X, np.zeros(10), epochs=epochs or len(values), verbose=0, callbacks=[Script(values, key), stop]
-    )
+    history = model.fit(X, np.zeros(10), epochs=epochs or len(values), verbose=0, callbacks=[Script(values, key), stop])
     return len(history.epoch), int(model.layers[-1].bias.value[0]), stop
 
 
@@ -212,7 +212,9 @@ def test_early_stopping_can_be_used_again():
         assert len(model.fit(X, Y, epochs=3, verbose=0, callbacks=[stop]).epoch) == 3
 
 
-@pytest.mark.parametrize(("monitor", "near"), [("val_loss", "validation"), ("los", "'loss'"), ("acuracy", "'accuracy'")])
+@pytest.mark.parametrize(
+    ("monitor", "near"), [("val_loss", "validation"), ("los", "'loss'"), ("acuracy", "'accuracy'")]
+)
 def test_a_name_that_is_not_logged_is_an_error(monitor, near):
     model = network(metrics=["accuracy"])
     with pytest.raises(UnknownNameError, match=f"(?s){monitor}.*{near}"):

@@ -277,7 +277,12 @@ def test_models_in_float64_train_in_float64(rows, float64):
 
 def test_whatever_kind_of_numbers_x_and_y_are(rows):
     x, y = np.round(rows[0] * 10), rows[1]
-    kinds = [(x, y), (x.tolist(), y.tolist()), (x.astype(np.int16), y.astype(np.uint8)), (x.astype(np.float32), y[:, None])]
+    kinds = [
+        (x, y),
+        (x.tolist(), y.tolist()),
+        (x.astype(np.int16), y.astype(np.uint8)),
+        (x.astype(np.float32), y[:, None]),
+    ]
     kinds += [(np.asfortranarray(x), y.astype(float)), (x[::-1][::-1], y)]
     trained = set()
     for a, b in kinds:
@@ -318,7 +323,9 @@ def test_predictions_do_not_depend_on_the_batches(rows, seeded):
     for size in (1, 7, 59, 60, 1000):
         np.testing.assert_allclose(model.predict(rows[0], batch_size=size), at_once, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(model(rows[0]), at_once)
-    np.testing.assert_allclose(np.concatenate([model(row[np.newaxis]) for row in rows[0]]), at_once, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate([model(row[np.newaxis]) for row in rows[0]]), at_once, rtol=1e-5, atol=1e-6
+    )
     at_once[:] = 0  # a copy
     assert np.abs(model.predict(rows[0])).max() > 0
 

@@ -171,7 +171,9 @@ WRONG = [  # y against an output of shape (8, 3) and, for the last two, (8,) and
 ]
 
 
-@pytest.mark.parametrize(("loss", "y", "p"), WRONG, ids=lambda value: str(np.shape(value)) if not hasattr(value, "name") else "")
+@pytest.mark.parametrize(
+    ("loss", "y", "p"), WRONG, ids=lambda value: str(np.shape(value)) if not hasattr(value, "name") else ""
+)
 def test_nothing_is_ever_broadcast(loss, y, p):
     with pytest.raises(ShapeError):
         loss(y, p)

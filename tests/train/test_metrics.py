@@ -111,4 +111,6 @@ def test_flattened_pictures_count_rows_and_not_pixels(seeded):
     net = bl.Sequential([bl.Input((2, 2)), Flatten(), Dense(1)])
     net.compile("sgd", "mse", metrics=["mae"])
     error = net.predict(x)[:, 0]
-    assert net.evaluate(x, np.zeros(9), batch_size=4) == pytest.approx([np.mean(error**2), np.abs(error).mean()], rel=1e-5)
+    assert net.evaluate(x, np.zeros(9), batch_size=4) == pytest.approx(
+        [np.mean(error**2), np.abs(error).mean()], rel=1e-5
+    )

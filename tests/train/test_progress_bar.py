@@ -1,9 +1,11 @@
 """The progress bar: Keras's text, in a terminal live, in a file or pipe one line an epoch and no control characters."""
 
 import io
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import backlit as bl
 from backlit.callbacks import ProgressBar
 from backlit.layers import Dense
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(bl.__file__).parents[1])}
 X, Y = np.zeros((10, 3)), np.zeros(10)
 LINE = r"{n}/{n} - \d+s - \d+(us|ms|s)/step - loss: \d\.\d{{4}}(e-\d\d)?"
 
@@ -96,7 +99,14 @@ def test_the_bar_grows_with_the_steps():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.5, "0.5000"), (12345.678, "12345.6780"), (0.0001, "1.0000e-04"), (-0.5, "-0.5000"), (0.0, "0.0000"), (-2e-9, "-2.0000e-09")],
+    [
+        (0.5, "0.5000"),
+        (12345.678, "12345.6780"),
+        (0.0001, "1.0000e-04"),
+        (-0.5, "-0.5000"),
+        (0.0, "0.0000"),
+        (-2e-9, "-2.0000e-09"),
+    ],
 )
 def test_numbers_are_written_as_keras_writes_them(monkeypatch, value, text):
     stream = io.StringIO()
@@ -113,5 +123,5 @@ def test_a_reader_that_goes_away_does_not_matter_to_the_numbers(tmp_path):
         "m = bl.Sequential([bl.layers.Dense(1)]); m.compile('sgd', 'mse')\n"
         "m.fit(np.zeros((10, 3)), np.zeros(10), epochs=3)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert done.stderr == "" and len(done.stdout.splitlines()) == 6

@@ -316,7 +316,14 @@ class Stop(Callback):
         """So that every batch is told."""
 
 
-HOOKS = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_test_begin", "on_epoch_end"]
+HOOKS = [
+    "on_train_begin",
+    "on_epoch_begin",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_epoch_end",
+]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

@@ -16,7 +16,9 @@ def network(optimizer, metrics=None):
     return model
 
 
-@pytest.mark.parametrize(("optimizer", "slots"), [(SGD(), ()), (SGD(momentum=0.9), ("velocity",)), (Adam(), ("m", "v"))])
+@pytest.mark.parametrize(
+    ("optimizer", "slots"), [(SGD(), ()), (SGD(momentum=0.9), ("velocity",)), (Adam(), ("m", "v"))]
+)
 def test_everything_that_changes_is_written_by_the_graph(optimizer, slots):
     model = network(optimizer, metrics=["accuracy"])
     graph = model.step_graph()
