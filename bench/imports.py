@@ -25,7 +25,9 @@ def main() -> None:
     for _ in range(ROUNDS):
         for name, program in PROGRAMS.items():
             taken[name].append(seconds(program))
-    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}")
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}"
+    )
     print(f"{'import':<10} {'median s':>9} {'min s':>9} {'max s':>9}   of {ROUNDS} rounds")
     for name, times in taken.items():
         print(f"{name:<10} {statistics.median(times):>9.3f} {min(times):>9.3f} {max(times):>9.3f}")

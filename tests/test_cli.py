@@ -135,6 +135,15 @@ def test_ctrl_c_saves_what_there_is():
     assert code == 0 and strictly(out)["n"] == 269
 
 
+def test_ctrl_c_before_there_is_anything_to_save(monkeypatch):
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "read", press)
+    code, out, err = backlit("fit", "iris")
+    assert (code, out, err.strip()) == (130, "", "backlit: interrupted.") and os.listdir() == []
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     fitted("digits", "--epochs", "1")
     command = f"{sys.executable} -m backlit predict digits.backlit | head -1; exit ${{PIPESTATUS[0]}}"

@@ -263,7 +263,8 @@ class PlannedProgram:
             plans = self.idle.get(rows)
             if plans:
                 return plans.pop()
-        return Plan(self.graph, rows)
+        with np.errstate(all="ignore"):
+            return Plan(self.graph, rows)
 
     def _return(self, plan: Plan) -> None:
         with self.lock:

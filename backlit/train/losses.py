@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .losses_base import EPSILON, REDUCTIONS, Loss, LossFunctionWrapper, reduced, room
+from .losses_base import Loss, room
+from .losses_base import LossFunctionWrapper as LossFunctionWrapper
 from .losses_classes import *  # noqa: F403
 from .losses_numbers import *  # noqa: F403
 

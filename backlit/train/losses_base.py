@@ -203,7 +203,7 @@ def misfit(who: str, wanted: Shape, y: Shape, p: Shape) -> ShapeError:
     )
 
 
-def check_labels(y: Any, classes: int, what: str, ignored: int | None = None) -> None:
+def check_labels(y: Any, classes: Any, what: str, ignored: int | None = None) -> None:
     """Refuse labels that are not whole numbers 0 … classes-1 (or `ignored`)."""
     with np.errstate(invalid="ignore"):  # NaN becomes some number, and is then not equal to it
         whole = y.astype(np.int64)

@@ -12,7 +12,9 @@ from typing import Any
 
 from ..core.shapes import Shape
 from .losses_base import Loss, room
-from .metrics_base import MeanMetricWrapper, Metric, average
+from .metrics_base import MeanMetricWrapper as MeanMetricWrapper
+from .metrics_base import Metric
+from .metrics_base import average as average
 from .metrics_counts import *  # noqa: F403
 from .metrics_values import *  # noqa: F403
 from .metrics_values import (

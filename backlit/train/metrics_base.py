@@ -147,7 +147,7 @@ class Metric(Record):
         self._add(self.states(y, p, w[0] if w else None))
 
     def _check_labels(self, y: Any, output: Shape) -> None:
-        if self.labels and len(output) > 1 and output[-1] > 1 and y.shape in (output[:-1], (*output[:-1], 1)):
+        if self.labels and len(output) > 1 and output[-1:] != (1,) and y.shape in (output[:-1], (*output[:-1], 1)):
             check_labels(y, output[-1], type(self).__name__, getattr(self, "ignore_class", None))
 
     def _add(self, parts: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ _NEVER = -1e10  # below every output: Keras's mark for what is not among the top
 def _columns(y: Any, p: Any, w: Any, count: int) -> tuple[Any, Any, Any]:
     """Targets as 0 and 1, outputs and weights, each of shape (n, count)."""
     w = ones_like(p) if w is None else spread(cast(w, p.dtype), p.shape)
-    return tuple(reshape(part, (-1, count)) for part in (cast(greater(y, 0.5), p.dtype), p, w))  # type: ignore[return-value]
+    return tuple(reshape(part, (-1, count)) for part in (cast(greater(y, 0.5), p.dtype), p, w))
 
 
 def _above(p: Any, thresholds: Sequence[float]) -> Any:
@@ -363,8 +363,8 @@ class AUC(Metric):
         recall = _ratio(tp, yes)
         x, y = (_ratio(fp, no), recall) if self.curve == "ROC" else (recall, _ratio(tp, tp + fp))
         pairs = np.stack([y[:-1], y[1:]])
-        reduce = {"interpolation": np.mean, "minoring": np.min, "majoring": np.max}[self.summation_method]
-        return ((x[:-1] - x[1:]) * reduce(pairs, axis=0)).sum(axis=0)
+        joined: Any = {"interpolation": np.mean, "minoring": np.min, "majoring": np.max}[self.summation_method]
+        return ((x[:-1] - x[1:]) * joined(pairs, axis=0)).sum(axis=0)
 
 
 def _area_under_pr(tp: Any, fp: Any, yes: Any) -> Any:

@@ -15,7 +15,7 @@ from ..ops.reduce import argmax, mean, size
 from ..ops.reduce import sum as sum_
 from . import losses_classes, losses_numbers
 from .losses_base import Loss, spread
-from .metrics_base import Metric, _OfLoss, Totals, average
+from .metrics_base import Metric, Totals, _OfLoss, average
 
 
 # ---------------------------------------------------------------------- shares of right answers

@@ -150,11 +150,8 @@ class ProgressBar(Progress):
 
     def _line(self, clock: str, elapsed: float, logs: Mapping[str, Any]) -> str:
         full = _CELLS * self.done // max(self.total, 1)
-        bar = "━" * full
-        if self.color:
-            bar = f"\033[32m{bar}\033[0m\033[37m{'━' * (_CELLS - full)}\033[0m"
-        else:
-            bar = bar + " " * (_CELLS - full)
+        done, rest = "━" * full, "━" * (_CELLS - full)
+        bar = f"\033[32m{done}\033[0m\033[37m{rest}\033[0m" if self.color else done.ljust(_CELLS)
         numbers = "".join(f" - {key}: {number(value)}" for key, value in logs.items())
         return f"{self.done}/{self.total} {bar} {clock} {_per_step(elapsed, self.done)}{numbers}"
 

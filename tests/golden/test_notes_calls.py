@@ -210,7 +210,7 @@ def test_misspelt_names_of_the_notes(wrong: str, right: str) -> None:
 
 @pytest.mark.parametrize("wrong", ["BinaryCrossEntropy", "SparseCategoricalCrossEntropy", "BiaryCrossentropy"])
 def test_misspelt_losses_of_the_notes(wrong: str) -> None:
-    with pytest.raises(AttributeError, match="did you mean '(Binary|SparseCategorical)Crossentropy'"):
+    with pytest.raises(AttributeError, match=r"did you mean '(Binary|SparseCategorical)Crossentropy'"):
         getattr(backlit.losses, wrong)
 
 

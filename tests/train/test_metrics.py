@@ -82,7 +82,7 @@ def test_a_sequence_of_outputs_is_averaged_over_all_of_them(seeded):
     assert loss == pytest.approx(-np.mean(np.take_along_axis(log_p, y[..., None], -1)), rel=1e-5)
 
 
-class Largest(Metric):
+class _Largest(Metric):
     """A metric of somebody's own."""
 
     name = "largest"
@@ -92,7 +92,7 @@ class Largest(Metric):
 
 
 def test_a_metric_of_ones_own(seeded):
-    net = model(2, "mse", [Largest(), "mae"])
+    net = model(2, "mse", [_Largest(), "mae"])
     y = np.zeros((23, 2))
     wanted = net.predict(X).max(axis=1).mean()
     assert net.evaluate(X, y, batch_size=5, return_dict=True)["largest"] == pytest.approx(wanted, rel=1e-5)

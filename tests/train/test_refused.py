@@ -18,6 +18,7 @@ from backlit.core.errors import (
     NotReadyError,
     ShapeError,
 )
+from backlit.engines.base import Arrays
 from backlit.layers import BatchNormalization, Dense, Dropout, Layer
 from backlit.losses import BinaryCrossentropy, SparseCategoricalCrossentropy
 from backlit.optimizers import SGD, Adam
@@ -256,6 +257,16 @@ def test_a_step_that_is_not_finite_is_not_written_and_named(engine):
     assert np.isfinite(model.predict(x[:4])).all()
 
 
+@pytest.mark.parametrize("engine", ["planned", "reference"])
+def test_a_gradient_that_is_not_finite_shuts_the_gate_though_the_loss_is(engine):
+    model = bl.Sequential([bl.Input((3,)), Dense(1, bl.ops.sqrt, use_bias=False, kernel_initializer="zeros")])
+    model.compile("adam", "mse", engine=engine)
+    assert np.isfinite(model.evaluate(data()[0], np.ones(8)))
+    with pytest.raises(NonFiniteError, match=r"gradient norm (nan|inf)"):
+        model.fit(data()[0], np.ones(8), verbose=0)
+    assert model.get_weights()[0].tolist() == [[0.0]] * 3 and model.iterations == 0
+
+
 def test_a_diverging_training_ends_with_the_last_finite_parameters():
     x, y = data(40)
     model = network(units=1, loss="mse", optimizer=SGD(1e6))
@@ -349,56 +360,44 @@ def test_an_exception_in_a_callback_leaves_the_last_committed_step(hook, error):
     model.fit(x, y, **how)  # still usable
 
 
-class Pressing(Layer):
-    """Presses Ctrl-C in the middle of the k-th step, by an op that runs Python."""
+@pytest.fixture
+def press(monkeypatch):
+    """`press(k)`: Ctrl-C comes while the batch of the k-th step is fetched, in the middle of a run."""
+    fill, state = Arrays.fill, {"steps": 0, "at": None}
 
-    def call(self, x, training=False):
-        return pressed.node(x) if training else x
+    def filling(source, step, buffers):
+        state["steps"] += 1
+        if state["steps"] == state["at"]:
+            signal.raise_signal(signal.SIGINT)
+        fill(source, step, buffers)
 
-
-PRESS = {"steps": 0, "at": None}
-
-
-def _press(x):
-    PRESS["steps"] += 1
-    if PRESS["steps"] == PRESS["at"]:
-        signal.raise_signal(signal.SIGINT)
-    return x.copy()
-
-
-pressed = bl.structural(
-    "test_pressed", ref=_press, shape="... -> ...", vjp=lambda g, y, x: [g], doc="x, and a signal now and then."
-)
+    monkeypatch.setattr(Arrays, "fill", filling)
+    return lambda at: state.update(steps=0, at=at)
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_ctrl_c_never_cuts_a_step_in_two(watched, rows):
-    def train(at):
-        PRESS.update(steps=0, at=at)
+def test_ctrl_c_never_cuts_a_step_in_two(watched, rows, press):
+    def fresh():
         bl.random.set_seed(6)
-        model = network(Dense(4, "relu"), Pressing(), BatchNormalization())
-        callbacks = [EachBatch()] if watched else []
-        if at is None:
-            model.fit(*rows, batch_size=10, verbose=0, epochs=1, callbacks=callbacks, shuffle=False)
-            return model
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(*rows, batch_size=10, verbose=0, epochs=50, callbacks=callbacks, shuffle=False)
+        model = network(Dense(4, "relu"), BatchNormalization())
+        model.build((3,))
         return model
 
-    usual = signal.getsignal(signal.SIGINT)
-    model = train(at=4)
+    usual, model = signal.getsignal(signal.SIGINT), fresh()
+    how = {"batch_size": 10, "epochs": 50, "shuffle": False, "verbose": 0}
+    press(4)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*rows, callbacks=[EachBatch()] if watched else [], **how)
+    press(None)
     assert signal.getsignal(signal.SIGINT) is usual
     assert 4 <= model.iterations <= (4 if watched else 300)
-    PRESS.update(at=None)
-    bl.random.set_seed(6)
-    same = network(Dense(4, "relu"), Pressing(), BatchNormalization())
-    same.build((3,))
+    same = fresh()
 
     class Until(Callback):
         def on_train_batch_end(self, batch, logs=None):
             same.stop_training = same.iterations >= model.iterations
 
-    same.fit(*rows, batch_size=10, verbose=0, epochs=50, callbacks=[Until()], shuffle=False)
+    same.fit(*rows, callbacks=[Until()], **how)
     assert everything(model)[:3] == everything(same)[:3]
 
 
