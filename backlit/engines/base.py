@@ -16,12 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..core import registry
-from ..core.errors import ShapeError
+from ..core.errors import ShapeError, UnknownNameError, did_you_mean
 from ..core.node import Leaf
 from ..core.shapes import Rows, show
 from ..core.walk import Graph
 
 Array = np.ndarray[Any, Any]
+ENGINES = ("planned", "reference")  # a new engine is a module and its name here
 
 
 @dataclass(frozen=True)
@@ -126,4 +127,8 @@ def _misfit(leaf: Leaf, shape: tuple[int, ...], rows: int | None) -> ShapeError:
 
 def engine(name: str) -> Engine:
     """The engine of that name; "auto" is the fastest one installed."""
-    return registry.lookup("engine." + ("planned" if name == "auto" else name))  # type: ignore[no-any-return]
+    asked = "planned" if name == "auto" else name
+    if asked not in ENGINES:
+        expected = ", ".join(("auto", *ENGINES))
+        raise UnknownNameError(f"there is no engine {name!r}.", expected=expected, fix=did_you_mean(str(name), ENGINES))
+    return registry.lookup(f"engine.{asked}")  # type: ignore[no-any-return]

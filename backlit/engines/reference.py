@@ -145,4 +145,4 @@ def _concrete(value: Any) -> Any:
 
 
 registry.register("engine.reference", Reference())
-registry.register("engine.values", values)
+registry.register("values.reference", values)

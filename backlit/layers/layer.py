@@ -271,7 +271,7 @@ class Layer(Record):
         with Pass(training):
             out = self(*put_together(form, leaves))
         roots = out if isinstance(out, list) else [out]
-        known = registry.lookup("engine.values")(roots, dict(zip(leaves, arrays, strict=True)))  # engines stand above
+        known = registry.lookup("values.reference")(roots, dict(zip(leaves, arrays, strict=True)))  # engines stand above
         results = [np.array(known[root]) for root in roots]
         return results if isinstance(out, list) else results[0]
 

@@ -151,7 +151,7 @@ class Metric(Record):
             check_labels(y, output[-1], type(self).__name__, getattr(self, "ignore_class", None))
 
     def _add(self, parts: Mapping[str, Any]) -> None:
-        known = registry.lookup("engine.values")(list(parts.values()))
+        known = registry.lookup("values.reference")(list(parts.values()))
         before = self.totals or {}
         self.totals = {key: before.get(key, 0.0) + known[node] for key, node in parts.items()}
 

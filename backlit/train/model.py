@@ -14,7 +14,7 @@ from ..core.errors import ArgumentError, NotReadyError, UnknownNameError, ValueR
 from ..core.node import Leaf, Node, input_leaf
 from ..core.shapes import M
 from ..core.walk import Graph
-from ..engines.base import engine
+from ..engines.base import engine as engine_named
 from ..layers.activation import resolve as resolve_activation
 from ..layers.layer import Layer, Pass, current_pass, layer_call, put_together, taken_apart, tentative
 from ..layers.network import Functional, chain, flat, name_apart
@@ -197,7 +197,7 @@ class Model(Functional):
         wanted = Compiled(loss, loss_weights, metrics, weighted_metrics)
         wanted.check()
         rule = Adam() if optimizer is None else Optimizer.get(optimizer)
-        registry.lookup(f"engine.{'planned' if engine == 'auto' else engine}")
+        engine_named(engine)
         heads = wanted.heads(self.output_names, self.output_shapes) if self.built else []
         if optimizer is None:
             print("backlit: no optimizer was given; Adam(learning_rate=0.001) is used.", file=sys.stderr)
@@ -247,7 +247,7 @@ class Model(Functional):
                 made = training_step(task, self.optimizer, self.slots(), self.seed or 0, self.constraints())
             else:
                 made = evaluation_step(task)
-            self._steps[key] = made, engine(self.engine_name).compile(made.graph)
+            self._steps[key] = made, engine_named(self.engine_name).compile(made.graph)
         return self._steps[key]
 
     def slots(self) -> dict[Leaf, dict[str, Leaf]]:
@@ -410,7 +410,7 @@ class Model(Functional):
             leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
             with Pass(False):
                 self._predict_graph = Graph(leaves, self.forward(leaves))
-            self._predict_program = engine(self.engine_name).compile(self._predict_graph)
+            self._predict_program = engine_named(self.engine_name).compile(self._predict_graph)
         stop = len(arrays[0]) if steps is None else min(len(arrays[0]), steps * rows)
         parts = [slice(begin, min(begin + rows, stop)) for begin in range(0, stop, rows)]
         listeners.set_params({"verbose": verbose, "epochs": 1, "steps": len(parts)})
@@ -462,7 +462,7 @@ class Model(Functional):
         leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
         with Pass(True):
             out = self.forward(leaves)
-        known = registry.lookup("engine.values")(out, dict(zip(leaves, arrays, strict=True)))
+        known = registry.lookup("values.reference")(out, dict(zip(leaves, arrays, strict=True)))
         return self._output_form([np.array(known[node]) for node in out])
 
     def collapse(self) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core import registry
-from ..core.errors import BacklitError, FileError, FileMissingError, NotReadyError
+from ..core.errors import BacklitError, FileError, FileMissingError, NotReadyError, UnknownNameError
 from ..core.node import Leaf
 from ..core.record import serialize
 from ..io import file
@@ -22,6 +23,12 @@ from .step import make_slots
 from .structure import describe, describe_inputs, restore, restore_inputs
 
 FORMAT = 1
+
+
+class FileWarning(UserWarning):
+    """A model file that can be used only in part."""
+
+
 _UNREADABLE = (
     BacklitError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, csv.Error,
 )  # fmt: skip
@@ -139,7 +146,12 @@ def _restore_training(model: Any, said: Mapping[str, Any], slots: Mapping[str, A
     if compiled is None:
         return
     given = {key: compiled[key] for key in ("loss", "loss_weights", "metrics", "weighted_metrics")}
-    model.compile(compiled["optimizer"], engine=compiled["engine"], **given)
+    try:
+        model.compile(compiled["optimizer"], engine=compiled["engine"], **given)
+    except UnknownNameError as error:  # somebody's own loss or metric, whose code is not here
+        told = error.message
+        warnings.warn(f"{path}: {told} The model predicts; compile it again to train.", FileWarning, stacklevel=5)
+        return
     model.restore(float(compiled["learning_rate"]), int(said["iterations"]), int(said["epochs_done"]))
     kept = [leaf for key, leaf in _weights(model).items() if any(name.startswith(f"{key}/") for name in slots)]
     model._slots.update(make_slots(model.optimizer, kept))

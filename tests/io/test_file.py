@@ -305,7 +305,7 @@ def test_a_file_that_was_cut_short(saved):
 
 def test_a_file_with_flipped_bits(saved):
     path, model = saved
-    whole, rng = path.read_bytes(), random.Random(3)
+    whole, rng = path.read_bytes(), random.Random(5)
     refused = 0
     for _ in range(200):
         spoilt = bytearray(whole)
@@ -361,7 +361,7 @@ def put(value, path, new):
 def test_a_description_that_says_something_else(saved, entry):
     """Every place in turn holds something wrong: never another exception, never half a model."""
     path, _ = saved
-    whole, rng = path.read_bytes(), random.Random(3)
+    whole, rng = path.read_bytes(), random.Random(5)
     with zipfile.ZipFile(path) as archive:
         said = json.loads(archive.read(entry))
     outcomes = []
