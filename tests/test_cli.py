@@ -119,7 +119,12 @@ def test_words_go_to_people_and_progress_to_standard_error():
 def test_ctrl_c_saves_what_there_is():
     command = [sys.executable, "-m", "backlit", "fit", "digits", "--epochs", "100000", "--learning-rate", "1e-6"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it, and hands that down
     ) as process:
         for line in process.stdout:
             if "parameters are trained" in line:

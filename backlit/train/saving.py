@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

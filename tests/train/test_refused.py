@@ -372,7 +372,9 @@ def press(monkeypatch):
         fill(source, step, buffers)
 
     monkeypatch.setattr(Arrays, "fill", filling)
-    return lambda at: state.update(steps=0, at=at)
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C
+    yield lambda at: state.update(steps=0, at=at)
+    signal.signal(signal.SIGINT, usual)
 
 
 @pytest.mark.parametrize("watched", [False, True])
