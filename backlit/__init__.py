@@ -16,7 +16,8 @@ from .core.walk import Graph
 from .engines.function import compile
 from .layers.layer import floatx, set_floatx
 from .layers.network import Input
-from .train.model import Model, Sequential
+from .train.model import Model
+from .train.sequential import Sequential
 from .versions import show_versions
 
 _ROOMS = (

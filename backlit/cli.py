@@ -48,6 +48,9 @@ _PICTURES = 4
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; errors of ours become a message on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without … or ━
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="backlit", standalone_mode=False)
     except click.ClickException as error:
@@ -64,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             error.fields.pop("where", None)  # a line of Python, where nobody wrote one
         click.echo(f"backlit: {error}", err=True)
         code = next((code for kinds, code in _CODES if isinstance(error, kinds)), FAILED)
+    except OSError as error:
+        click.echo(f"backlit: {error}", err=True)
+        code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -85,7 +91,7 @@ def versions() -> None:
 # ---------------------------------------------------------------------- fit
 def _whole_numbers(context: Any, parameter: Any, text: str) -> tuple[int, ...]:
     try:
-        units = tuple(int(part) for part in text.replace("-", ",").split(",") if part.strip())
+        units = tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         units = (0,)
     if any(unit < 1 for unit in units):
@@ -104,7 +110,7 @@ def _whole_numbers(context: Any, parameter: Any, text: str) -> tuple[int, ...]:
     help="Units of the hidden layers.",
 )
 @click.option("--activation", default="relu", show_default=True, help="Activation of the hidden layers.")
-@click.option("--optimizer", default="adam", show_default=True, help="adam or sgd.")
+@click.option("--optimizer", default="adam", show_default=True, help="adam, sgd, rmsprop, adamw, …")
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -275,7 +281,8 @@ def print_choices(screen: Console, dataset: Any, model: Any, choices: Sequence[r
 def print_outcome(screen: Console, outcome: recipe.Outcome, path: Path) -> None:
     problem = outcome.problem
     screen.print(
-        f"Trained {outcome.epochs} epochs in {outcome.seconds:.1f} s; the weights are those of epoch "
+        f"Trained {outcome.epochs} epoch{'s' if outcome.epochs > 1 else ''} in {outcome.seconds:.1f} s; "
+        "the weights are those of epoch "
         f"{outcome.best_epoch}.\n"
     )
     screen.print(_score_table(outcome))
@@ -294,6 +301,11 @@ def print_outcome(screen: Console, outcome: recipe.Outcome, path: Path) -> None:
     screen.print(told, soft_wrap=True, markup=False)
 
 
+def _right(scored: Any) -> str:
+    """How many answers are right; for several labels a row, how many labels."""
+    return f"{scored['correct']} of {scored['n'] * scored.get('labels', 1)}"
+
+
 def _score_table(outcome: recipe.Outcome) -> Table:
     regression = outcome.problem.task == "regression"
     table = Table(box=None, pad_edge=False)
@@ -307,7 +319,7 @@ def _score_table(outcome: recipe.Outcome) -> Table:
     rows = [*outcome.scores.items(), *((f"{key} on test", value) for key, value in _named_baselines(outcome))]
     for name, each in rows:
         low, high = each["interval"]
-        last = f"{each['mae']:.4g}" if regression else f"{each['correct']} of {each['n']}"
+        last = f"{each['mae']:.4g}" if regression else _right(each)
         table.add_row(name, f"{each['r2' if regression else 'accuracy']:.4f}", f"{low:.4f} … {high:.4f}", last)
     return table
 
@@ -381,7 +393,7 @@ def evaluate(model_file: Path, data: str | None, as_json: bool) -> None:
         return
     low, high = result["interval"]
     key = "r2" if problem.task == "regression" else "accuracy"
-    more = f", mean |error| {result['mae']:.4g}" if key == "r2" else f", {result['correct']} of {result['n']} right"
+    more = f", mean |error| {result['mae']:.4g}" if key == "r2" else f", {_right(result)} right"
     click.echo(f"{key} {result[key]:.4f} (95 %: {low:.4f} … {high:.4f}){more}, on {which} of {problem.data.name}")
 
 
@@ -392,6 +404,8 @@ def evaluate(model_file: Path, data: str | None, as_json: bool) -> None:
 def predict(model_file: Path, data: str | None, as_json: bool) -> None:
     """Predict for the rows of DATA with the model in MODEL_FILE; by default for its held-out test rows."""
     model, problem, rows, which = _opened(model_file, data)
+    if data:
+        rows, which = np.arange(len(problem.X)), "all rows"
     header, table = _predictions(model, problem, rows)
     if as_json:
         found = [dict(zip(header, row, strict=True)) for row in table]

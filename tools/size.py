@@ -34,6 +34,7 @@ KERAS = {
     "EarlyStopping.__init__",
     "Embedding.__init__",
     "LayerNormalization.__init__",
+    "Model.compile",
     "Model.evaluate",
     "Model.fit",
     "ModelCheckpoint.__init__",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 
 _lock = threading.Lock()
-_state = {"seed": secrets.randbits(32), "models": 0, "draws": 0}
+_state = {"seed": int.from_bytes(os.urandom(4)), "models": 0, "draws": 0}
 
 
 def set_seed(seed: int) -> None:

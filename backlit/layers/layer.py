@@ -232,7 +232,9 @@ class Layer(Record):
         with Pass(training=False):
             self(*put_together(form, nodes))  # makes the weights, which are inputs of the call
         self._called_before = number = self.__dict__.get("_called_before", -1) + 1
-        return layer_call.node([*nodes, *self.weights], layer=self, number=number, form=form)
+        made = layer_call.node([*nodes, *self.weights], layer=self, number=number, form=form)
+        self._last_call = (put_together(form, nodes), list(made) if made.several else made)
+        return made
 
     def _in(self, running: Pass, form: Any, nodes: list[Node]) -> Any:
         """The marked output nodes in a pass."""
@@ -271,12 +273,30 @@ class Layer(Record):
         with Pass(training):
             out = self(*put_together(form, leaves))
         roots = out if isinstance(out, list) else [out]
-        known = registry.lookup("values.reference")(roots, dict(zip(leaves, arrays, strict=True)))  # engines stand above
+        known = registry.lookup("values.reference")(
+            roots, dict(zip(leaves, arrays, strict=True))
+        )  # engines stand above
         results = [np.array(known[root]) for root in roots]
         return results if isinstance(out, list) else results[0]
 
     def _dtype_of(self, array: Any) -> str:
         return self.dtype if array.dtype.kind == "f" else str(array.dtype)
+
+    @property
+    def input(self) -> Any:
+        """What the layer was last called on in a functional or built sequential model: a node, or a list of nodes."""
+        return self._call_made()[0][0]
+
+    @property
+    def output(self) -> Any:
+        """The node of the layer's last call, to make another model of: ``Model(model.inputs, layer.output)``."""
+        return self._call_made()[1]
+
+    def _call_made(self) -> Any:
+        made = self.__dict__.get("_last_call")
+        if made is None:
+            raise NotReadyError(f"layer {self.name!r} has not been called on an Input.", fix="build the model first")
+        return made
 
     # ------------------------------------------------------------------ weights
     @property

@@ -65,7 +65,11 @@ class Network(Layer):
         """The output nodes in the pass that is being built, without a mark of the network's own."""
         running = current_pass()
         assert running is not None
-        return self._called(inputs, running.training)
+        out = self._called(inputs, running.training)
+        if isinstance(out, Mapping):
+            self.output_form: Any = dict.fromkeys(out)
+            return list(out.values())
+        return list(out) if isinstance(out, tuple) else out
 
     def build_for(self, inputs: Any) -> Any:
         """Make all weights for input leaves of these shapes, or none; returns the output nodes in inference mode."""

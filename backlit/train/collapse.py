@@ -12,7 +12,8 @@ from ..layers.activation import Activation
 from ..layers.dense import Dense
 from ..layers.layer import Layer
 from ..ops import nn
-from .model import Model, Sequential
+from .model import Model
+from .sequential import Sequential
 from .structure import describe, describe_inputs, restore, restore_inputs
 
 

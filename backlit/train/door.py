@@ -41,6 +41,13 @@ def refuse(error: BacklitError, check: str, rules: tuple[int, ...] = (), layer: 
 
 def numbers(data: Any, what: str) -> Any:
     """`data` as an array of finite numbers with at least one row, not copied where it is an array already."""
+    if hasattr(data, "__next__"):
+        raise refuse(
+            ArgumentError(
+                f"{what} is a generator, which is not read yet.", fix="collect its batches: np.concatenate([...])"
+            ),
+            "generator",
+        )
     try:
         array = as_array(data)
     except ArgumentError as error:
@@ -84,8 +91,8 @@ def _finite(array: Any, what: str) -> None:
                 f"{what} contains NaN or infinity.",
                 expected="finite numbers",
                 found=f"{bad} of {array.size} numbers, first at {'; '.join(first)}",
-                why="one of them makes every weight NaN at the first step",
-                fix="drop these rows, or fill them: np.nan_to_num(X, nan=column means)",
+                why="one of them spreads through every sum it enters",
+                fix="keep the whole rows: np.isfinite(array).reshape(len(array), -1).all(axis=1)",
             ),
             "finite",
             rules=(23,),

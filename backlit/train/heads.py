@@ -61,10 +61,24 @@ class Compiled:
             loss = Loss.get(losses[name])
             share = 1.0 if shares[name] is None else float(shares[name])
             measured = [resolve_all(group[name], loss, shape) for group in (metrics, weighted)]
+            measured[1] = {f"weighted_{key}" if key in measured[0] else key: m for key, m in measured[1].items()}
+            _refuse_overridden(measured)
             heads.append(Head(name, shape, loss, share, *measured))
         if not heads:
             raise ArgumentError("no output has a loss.", fix="give at least one")
         return heads
+
+
+def _refuse_overridden(groups: Sequence[Mapping[str, Metric]]) -> None:
+    """A metric's arithmetic is part of the step's graph: what overrides the calls on arrays would be passed over."""
+    for metric in (metric for group in groups for metric in group.values()):
+        for name in ("update_state", "reset_state"):
+            if getattr(type(metric), name) is not getattr(Metric, name):
+                raise ArgumentError(
+                    f"the {name} of {type(metric).__name__} would not be called.",
+                    why="metrics are part of the step's graph",
+                    fix="write formula(self, y, p), or sums(self, y, p, w) and value(self, totals); see docs/your-own.md",
+                )
 
 
 def _listed(value: Any) -> list[Any]:

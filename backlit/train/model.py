@@ -17,7 +17,7 @@ from ..core.walk import Graph
 from ..engines.base import engine as engine_named
 from ..layers.activation import resolve as resolve_activation
 from ..layers.layer import Layer, Pass, current_pass, layer_call, put_together, taken_apart, tentative
-from ..layers.network import Functional, chain, flat, name_apart
+from ..layers.network import Functional, flat
 from . import door, feed
 from .events import Listeners, Logs
 from .feed import Feed
@@ -70,6 +70,11 @@ class Model(Functional):
     def inputs(self) -> list[Leaf]:
         """The input leaves of a built model, in order."""
         return [] if self.input_leaves is None else flat(self.input_leaves)
+
+    @property
+    def outputs(self) -> list[Node]:
+        """The output nodes of a functional or built sequential model, in order."""
+        return flat(self.ends if hasattr(self, "ends") else self.layers[-1].output)
 
     def build(self, input_shape: Any = None) -> None:
         """Make all weights for inputs of `input_shape` (without, or with None as, the batch axis), or none of them.
@@ -131,7 +136,7 @@ class Model(Functional):
 
     def _dtype_for(self, array: Any) -> str | None:
         """A subclassed model sees whole numbers as they are (ids); chains and graphs know what they take."""
-        own = type(self).call is not Functional.call and not isinstance(self, Sequential)
+        own = type(self).call is not Functional.call
         return "int64" if own and array.dtype.kind in "iub" else None
 
     def forward(self, nodes: Sequence[Node]) -> list[Node]:
@@ -182,14 +187,25 @@ class Model(Functional):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        run_eagerly: Any = None,
+        steps_per_execution: Any = None,
+        jit_compile: Any = None,
         engine: str = "auto",
     ) -> None:
         """Choose what to train for and how.
 
         `optimizer`: a name or object; None is Adam(learning_rate=0.001), and says so. `loss`, `metrics`,
         `weighted_metrics`: names or objects; for several outputs a list or a dict by output. `loss_weights`: the
-        outputs' shares of the total loss. `engine`: "auto", "planned" or "reference".
+        outputs' shares of the total loss. `engine`: "auto", "planned" or "reference". Keras's `run_eagerly`,
+        `steps_per_execution` and `jit_compile` change nothing here.
         """
+        for name in ("train_step", "test_step", "predict_step", "compute_loss"):
+            if hasattr(type(self), name):
+                raise ArgumentError(
+                    f"the {name} of {type(self).__name__} would not be called.",
+                    why="a step is one graph, not a method",
+                    fix="pass compile a loss of your own, or write the loop: docs/your-own.md",
+                )
         if loss is None:
             raise ArgumentError(
                 "compile needs a loss.", fix="model.compile(loss=SparseCategoricalCrossentropy(from_logits=True))"
@@ -436,9 +452,16 @@ class Model(Functional):
     def predict_probabilities(self, x: Any) -> Any:
         """Probabilities (m, k): the output, or its softmax or sigmoid where the loss is told that it holds logits."""
         output = self.predict(x)
-        if self.asked is None or not self.loss.from_logits:
+        if self.asked is None:
             return output
-        return resolve_activation(self.loss.link)(output)
+        loss = self.heads[0].loss
+        if not loss.probabilities:
+            raise ArgumentError(
+                "the outputs of this model are no probabilities.",
+                found=f"the loss {type(loss).__name__}",
+                fix="model.predict(X) gives the values",
+            )
+        return resolve_activation(loss.link)(output) if loss.from_logits else output
 
     def predict_classes(self, x: Any, threshold: Any = 0.5) -> Any:
         """The most probable class of each example: its name where `model.classes` is known, else its number.
@@ -500,69 +523,6 @@ class Model(Functional):
         weights that fit are taken, and a warning names the others.
         """
         registry.lookup("io.load_weights")(self, filepath, skip_mismatch)
-
-
-class Sequential(Model):
-    """Layers one after another.
-
-    >>> import backlit as bl
-    >>> model = bl.Sequential([bl.Input((400,)), bl.layers.Dense(25, "relu"), bl.layers.Dense(10)])
-    >>> model.count_params()
-    10285
-    """
-
-    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None):
-        super().__init__(name=name, trainable=trainable)
-        self._chain: list[Layer] = []
-        self._start: Leaf | None = None
-        for layer in layers or []:
-            self.add(layer)
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        """Every layer on the output of the one before."""
-        return chain(self._chain, x)
-
-    def add(self, layer: Any) -> None:
-        """Put a layer at the end; an `Input` may come first, and builds the model as it grows."""
-        if isinstance(layer, Leaf) and layer.kind == "input":
-            if self._chain:
-                raise ArgumentError("Input comes first.", found=f"behind {self._chain[-1].name!r}")
-            self._start = layer
-            return
-        if not isinstance(layer, Layer):
-            raise ArgumentError(
-                f"{layer!r} is no layer.",
-                expected="objects such as Dense(25)",
-                fix="a class needs its arguments: Dense(25)",
-            )
-        if layer in self._chain:
-            raise ArgumentError(f"layer {layer.name!r} is already in this model.", fix="make a second layer")
-        self._grow([*self._chain, layer])
-
-    def pop(self) -> Layer:
-        """Take the last layer away and return it."""
-        if not self._chain:
-            raise NotReadyError("the model has no layers.", fix="add one first")
-        last = self._chain[-1]
-        self._grow(self._chain[:-1])
-        return last
-
-    def expect(self, leaf: Leaf) -> None:
-        """Build for inputs like `leaf`."""
-        self._start = leaf
-        self._grow(self._chain)
-
-    def _grow(self, layers: list[Layer]) -> None:
-        before = (self._chain, self.built, self.input_leaves, self.output_shape)
-        self._chain, self.built, self.output_shape = layers, False, None
-        try:
-            name_apart(layers)
-            if self._start is not None and layers:
-                self.build_on(self._start)
-        except BaseException:
-            self._chain, self.built, self.input_leaves, self.output_shape = before
-            raise
-        self._forget_training()
 
 
 def _shape_form(leaves: Any) -> Any:

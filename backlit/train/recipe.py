@@ -21,8 +21,8 @@ from ..layers.preprocessing import Normalization, Rescaling
 from ..layers.regularizers import L2
 from . import scores
 from .callbacks import EarlyStopping
-from .model import Sequential
 from .optimizers import Optimizer
+from .sequential import Sequential
 
 TASKS = ("binary", "multiclass", "multilabel", "regression")
 PATIENCE = 15
@@ -244,7 +244,7 @@ def _output(problem: Problem, regularizer: Any) -> tuple[list[Layer], dict[str, 
         activation = "softmax"
     else:
         name, activation = "BinaryCrossentropy", "sigmoid"
-        why = "y is 0 or 1" if problem.task == "binary" else "each label is a yes or no of its own"
+        why = "y is one of two" if problem.task == "binary" else "each label is a yes or no of its own"
     told = [
         Choice("output", f"{units} linear unit{'s' if units > 1 else ''} ({activation} in the loss)", stable),
         Choice("loss", f"{name}(from_logits=True)", why),

@@ -163,6 +163,8 @@ def training_step(
         updates[parameter] = name(updates[parameter], f"{parameter.name} next")
         squares = squares + cast(sum_(square(g)), "float64")  # of the gradients as they are, before any clipping
     gate = logical_and(isfinite(loss), isfinite(squares))
+    for parameter in slots:  # a gradient can be finite though the step that it makes is not
+        gate = logical_and(gate, isfinite(sum_(updates[parameter])))
     for leaf in running.writes:  # a loss can be finite though a layer's state is not
         gate = logical_and(gate, all_(isfinite(updates[leaf])))
     graph = Graph([*columns.all, rate, number], [loss, name(sqrt(squares), "gradient norm")], updates, gate)

@@ -14,7 +14,8 @@ from ..core.record import Record
 from ..core.shapes import M, Rows
 from ..layers.layer import Layer, layer_call, put_together
 from ..layers.network import Functional
-from .model import Model, Sequential
+from .model import Model
+from .sequential import Sequential
 
 
 def describe(layer: Layer) -> dict[str, Any]:
