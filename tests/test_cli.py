@@ -117,14 +117,15 @@ def test_words_go_to_people_and_progress_to_standard_error():
 
 
 def test_ctrl_c_saves_what_there_is():
-    command = [sys.executable, "-m", "backlit", "fit", "digits", "--epochs", "100000", "--learning-rate", "1e-6"]
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background job ignores it
+    program = f"{listening}; from backlit.cli import main; main()"
+    command = [sys.executable, "-c", program, "fit", "digits", "--epochs", "100000", "--learning-rate", "1e-6"]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it, and hands that down
     ) as process:
         for line in process.stdout:
             if "parameters are trained" in line:
