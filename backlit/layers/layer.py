@@ -229,8 +229,9 @@ class Layer(Record):
         running = current_pass()
         if running is not None:
             return self._in(running, form, nodes)
-        with Pass(training=False):
-            self(*put_together(form, nodes))  # makes the weights, which are inputs of the call
+        if not self.built:
+            with Pass(training=False):
+                self(*put_together(form, nodes))  # makes the weights, which are inputs of the call
         self._called_before = number = self.__dict__.get("_called_before", -1) + 1
         made = layer_call.node([*nodes, *self.weights], layer=self, number=number, form=form)
         self._last_call = (put_together(form, nodes), list(made) if made.several else made)

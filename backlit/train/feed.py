@@ -109,10 +109,15 @@ def _is_vector(value: Any) -> bool:
     return isinstance(value, np.ndarray) or not any(isinstance(item, (list, tuple, np.ndarray)) for item in value)
 
 
+def class_numbers(target: Any) -> Any:
+    """The class of each row (m,): y itself, its only column, or the place of the 1 in a one-hot row."""
+    columns = target.reshape(len(target), -1)
+    return columns[:, 0] if columns.shape[1] == 1 else columns.argmax(axis=1)
+
+
 def by_class(class_weight: Any, target: Any) -> Any:
     """One weight an example from {label: weight} or "balanced" (rows / (classes · rows of the class))."""
-    labels = target.reshape(len(target), -1)
-    labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
+    labels = class_numbers(target)
     if isinstance(class_weight, str) and class_weight == "balanced":
         values, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
         return (len(labels) / (len(values) * counts))[places.reshape(-1)]

@@ -80,7 +80,7 @@ def _warn_of_other_classes(model: Any, training: Feed, held: Feed, share: float)
     """Sorted rows put whole classes into the tail: say so, as the split is Keras's."""
     if not model.heads[0].loss.probabilities:
         return
-    here, there = (set(np.unique(_labels(each.y[0])).tolist()) for each in (training, held))
+    here, there = (set(np.unique(feed.class_numbers(each.y[0])).tolist()) for each in (training, held))
     if here != there:
         only = (
             f"only in the tail: {sorted(there - here)}" if there - here else f"not in the tail: {sorted(here - there)}"
@@ -91,8 +91,3 @@ def _warn_of_other_classes(model: Any, training: Feed, held: Feed, share: float)
             ColumnWarning,
             stacklevel=4,
         )
-
-
-def _labels(y: Any) -> Any:
-    flat = y.reshape(len(y), -1)
-    return flat[:, 0] if flat.shape[1] == 1 else flat.argmax(axis=1)

@@ -52,7 +52,7 @@ def _entries(model: Any) -> dict[str, bytes]:
     """The entries of the model's file."""
     return {
         "model.json": file.to_json(_described(model)),
-        "weights.safetensors": file.pack({key: leaf.array for key, leaf in _weights(model).items()}),
+        "weights.safetensors": file.pack({key: leaf.array for key, leaf in model.named_weights().items()}),
         "optimizer.safetensors": file.pack({key: slot.array for key, slot in _slots(model).items()}),
         "preprocess.json": file.to_json(model.about),
         "history.csv": _history_csv(model.history),
@@ -64,16 +64,11 @@ def pickled(model: Any) -> Any:
     return _from_entries, (_entries(model), Path(f"the pickled {model.name}"))
 
 
-def _weights(model: Any) -> dict[str, Leaf]:
-    """All weights by the names that they have in the file: layer/weight."""
-    return model.named_weights()
-
-
 def _slots(model: Any) -> dict[str, Leaf]:
     """The optimizer's slots, also those of layers that are frozen by now: layer/weight/slot."""
     return {
         f"{key}/{name}": slot
-        for key, leaf in _weights(model).items()
+        for key, leaf in model.named_weights().items()
         for name, slot in model._slots.get(leaf, {}).items()
     }
 
@@ -118,7 +113,7 @@ def _from_entries(entries: Mapping[str, bytes], source: Path) -> Any:
     try:
         with np.errstate(all="ignore"):
             model = _rebuilt(said)
-        _fill(_weights(model), file.unpack(entries["weights.safetensors"], source), source)
+        _fill(model.named_weights(), file.unpack(entries["weights.safetensors"], source), source)
         _restore_training(model, said, file.unpack(entries["optimizer.safetensors"], source), source)
         model.about = {**file.from_json(entries["preprocess.json"], source)}
         model.history = _history_from(entries["history.csv"])
@@ -152,7 +147,7 @@ def _restore_training(model: Any, said: Mapping[str, Any], slots: Mapping[str, A
         warnings.warn(f"{path}: {told} The model predicts; compile it again to train.", FileWarning, stacklevel=5)
         return
     model.restore(float(compiled["learning_rate"]), int(said["iterations"]), int(said["epochs_done"]))
-    kept = [leaf for key, leaf in _weights(model).items() if any(name.startswith(f"{key}/") for name in slots)]
+    kept = [leaf for key, leaf in model.named_weights().items() if any(name.startswith(f"{key}/") for name in slots)]
     model._slots.update(make_slots(model.optimizer, kept))
     _fill(_slots(model), slots, path)
 
@@ -163,7 +158,7 @@ def save_weights(model: Any, path: Any, overwrite: bool = True) -> None:
     if target.exists() and not overwrite:
         raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
     _need_weights(model, "save_weights")
-    file.write_bytes(target, file.pack({key: leaf.array for key, leaf in _weights(model).items()}))
+    file.write_bytes(target, file.pack({key: leaf.array for key, leaf in model.named_weights().items()}))
 
 
 def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
@@ -172,7 +167,7 @@ def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
     _need_weights(model, "load_weights")
     if not source.exists():
         raise FileMissingError(f"there is no file {source}.", fix="give the path of a .safetensors file")
-    leaves, tensors = _weights(model), file.unpack(source.read_bytes(), source)
+    leaves, tensors = model.named_weights(), file.unpack(source.read_bytes(), source)
     if skip_mismatch:
         fit = [key for key, leaf in leaves.items() if key in tensors and tensors[key].shape == leaf.shape]
         if skipped := sorted(set(leaves) ^ set(fit)):

@@ -27,8 +27,12 @@ class Sequential(Model):
         self._start: Leaf | None = None
         if layers is not None and not isinstance(layers, (list, tuple)):
             raise ArgumentError(f"{layers!r} is no list of layers.", fix="Sequential([Dense(25), Dense(10)])")
-        for layer in layers or []:
+        given = list(layers or [])
+        start = given.pop(0) if given and _is_input(given[0]) else None
+        for layer in given:
             self.add(layer)
+        if start is not None:
+            self.expect(start)  # built once, not again with every layer
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Every layer on the output of the one before."""
@@ -40,7 +44,7 @@ class Sequential(Model):
 
     def add(self, layer: Any) -> None:
         """Put a layer at the end; an `Input` may come first, and builds the model as it grows."""
-        if isinstance(layer, Leaf) and layer.kind == "input":
+        if _is_input(layer):
             if self._chain:
                 raise ArgumentError("Input comes first.", found=f"behind {self._chain[-1].name!r}")
             self._start = layer
@@ -85,3 +89,7 @@ class Sequential(Model):
             self._chain, self.built, self.input_leaves, self.output_shape = before
             raise
         self._forget_training()
+
+
+def _is_input(given: Any) -> bool:
+    return isinstance(given, Leaf) and given.kind == "input"
