@@ -145,7 +145,7 @@ def test_ctrl_c_before_there_is_anything_to_save(monkeypatch):
     def press(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "read", press)
+    monkeypatch.setattr(cli.fit, "read", press)
     code, out, err = backlit("fit", "iris")
     assert (code, out, err.strip()) == (130, "", "backlit: interrupted.") and os.listdir() == []
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from backlit import Sequential, cli
+from backlit import Sequential
+from backlit.cli.show import print_choices, print_outcome
 from backlit.io.tables import read
 from backlit.train import recipe
 
@@ -24,10 +25,10 @@ def main() -> None:
     data = read("digits")
 
     def tell(problem: recipe.Problem, model: Sequential, choices: Sequence[recipe.Choice]) -> None:
-        cli.print_choices(screen, data, model, choices)
+        print_choices(screen, data, model, choices)
 
     outcome = recipe.run(data, recipe.Options(), tell=tell)
-    cli.print_outcome(screen, outcome, Path("digits.backlit"))
+    print_outcome(screen, outcome, Path("digits.backlit"))
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / "fit.svg"
         screen.save_svg(str(temporary), title="backlit")

@@ -104,6 +104,18 @@ class FileMissingError(BacklitError, FileNotFoundError):
         return BacklitError.__str__(self)
 
 
+class BacklitWarning(UserWarning):
+    """Something that goes on, but perhaps not as it was meant."""
+
+
+class ColumnWarning(BacklitWarning):
+    """Something about the rows or columns of the data that may not be what was meant."""
+
+
+class FileWarning(BacklitWarning):
+    """A file that can be used only in part."""
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """The nearest of `choices` as a question, or an empty string where none is near.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ValueRangeError
+from ..core.errors import ArgumentError, ColumnWarning, ValueRangeError
 from ..io.split import split
 from . import feed
 from .feed import Feed
@@ -33,10 +33,6 @@ class FitPlan:
         if isinstance(self.check_epochs, Integral):
             return (epoch + 1) % int(self.check_epochs) == 0
         return epoch + 1 in self.check_epochs
-
-
-class ColumnWarning(UserWarning):
-    """Something about the rows or columns of the data that may not be what was meant."""
 
 
 def whole(what: str, value: Any, default: int, least: int = 1) -> int:

@@ -52,6 +52,7 @@ class Model(Functional):
         self.engine_name = "auto"
         self.history: History | None = None
         self.classes: tuple[str, ...] | None = None
+        self.columns: Any = None  # how rows of a table become the numbers of X, where it was trained on one
         self.about: dict[str, Any] = {}  # what the saved file says of data and preprocessing
         self.stop_training = False
         self.running: Job | None = None  # the `fit` that runs

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core import registry
-from ..core.errors import BacklitError, FileError, FileMissingError, NotReadyError, UnknownNameError
+from ..core.errors import BacklitError, FileError, FileMissingError, FileWarning, NotReadyError, UnknownNameError
 from ..core.node import Leaf
 from ..core.record import serialize
 from ..io import file
@@ -22,10 +22,6 @@ from .step import make_slots
 from .structure import describe, describe_inputs, restore, restore_inputs
 
 FORMAT = 1
-
-
-class FileWarning(UserWarning):
-    """A model file that can be used only in part."""
 
 
 _UNREADABLE = (

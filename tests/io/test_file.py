@@ -356,7 +356,7 @@ def put(value, path, new):
     return copy
 
 
-@pytest.mark.filterwarnings("ignore::backlit.train.saving.FileWarning")  # an unknown loss: it loads, and predicts
+@pytest.mark.filterwarnings("ignore::backlit.core.errors.FileWarning")  # an unknown loss: it loads, and predicts
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")  # 1e308 in a float32 network
 @pytest.mark.parametrize("entry", ["model.json", "preprocess.json"])
 def test_a_description_that_says_something_else(saved, entry):

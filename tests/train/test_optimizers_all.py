@@ -409,7 +409,7 @@ def test_a_constant_gradient_makes_steps_of_the_rate():
         (bl.optimizers.Adagrad(0.2), lambda g: 0.2 / np.sqrt(0.1 + g**2 + 1e-7)),
         (bl.optimizers.Adamax(0.2), lambda g: 0.2 / 0.1 / (g + 1e-7)),
     ],
-    ids=repr,
+    ids=lambda value: repr(value) if isinstance(value, Optimizer) else "formula",
 )
 def test_rates_after_one_step(optimizer, of_gradient):
     g = np.array([0.5, 2.0, 4.0])

@@ -1,0 +1,156 @@
+"""`backlit fit`: train a network on some data, say why it is so and how good it is, and save it in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+
+from ..io.bundled import NAMES, Dataset
+from ..io.tables import read
+from ..train import recipe
+from .bar import EpochBar
+from .main import INTERRUPTED, cli
+from .show import print_choices, print_outcome
+
+
+def _whole_numbers(context: Any, parameter: Any, text: str) -> tuple[int, ...]:
+    try:
+        units = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        units = (0,)
+    if any(unit < 1 for unit in units):
+        raise click.BadParameter(f"{text!r} is no list of layer widths; write 25,15 (or an empty text for none)")
+    return units
+
+
+@cli.command()
+@click.argument("data")
+@click.option(
+    "--layers",
+    "hidden",
+    default="25,15",
+    show_default=True,
+    callback=_whole_numbers,
+    help="Units of the hidden layers.",
+)
+@click.option("--activation", default="relu", show_default=True, help="Activation of the hidden layers.")
+@click.option("--optimizer", default="adam", show_default=True, help="adam, sgd, rmsprop, adamw, …")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Default: 0.002 for adam, else the optimizer's.",
+)
+@click.option(
+    "--l2", type=click.FloatRange(min=0), default=0.001, show_default=True, help="Penalty on squared weights."
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=120, show_default=True, help="Most passes over the training rows."
+)
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows a step.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Split, weights and order of the rows."
+)
+@click.option("--task", type=click.Choice(recipe.TASKS), help="Default: decided from y.")
+@click.option("--engine", default="auto", show_default=True, help="auto, planned or reference.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Model file. Default: DATA's name + .backlit."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("-q", "--quiet", is_flag=True, help="No bar, no messages.")
+def fit(data: str, out: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Train a network on DATA, say why it is so, how good it is, and save it in one file."""
+    dataset = read(data)
+    path = out or Path(f"{Path(dataset.name).name}.backlit")
+    if path.suffix != ".backlit":
+        raise click.BadParameter(f"a model file ends in .backlit, not {path.suffix!r}", param_hint="--out")
+    if not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(path.parent)!r}", param_hint="--out")
+    chosen = recipe.Options(**options)
+    screen = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    bar = EpochBar(chosen.epochs, quiet or (as_json and not sys.stderr.isatty()))
+    seen: list[Any] = []
+
+    def tell(problem: recipe.Problem, model: Any, choices: Sequence[recipe.Choice]) -> None:
+        seen[:] = [problem, model]
+        if not as_json:
+            print_choices(screen, dataset, model, choices)
+
+    try:
+        with bar:
+            outcome = recipe.run(dataset, chosen, [bar], tell)
+    except KeyboardInterrupt:
+        if seen:
+            _save(seen[1], seen[0], chosen, {}, path, data)
+            click.echo(f"backlit: interrupted; the last committed step is saved in {path}.", err=True)
+        sys.exit(INTERRUPTED)
+    result = _result(outcome, chosen, path)
+    _save(
+        outcome.model,
+        outcome.problem,
+        chosen,
+        {key: result[key] for key in ("train", "dev", "test", "baseline")},
+        path,
+        data,
+    )
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_outcome(screen, outcome, path)
+
+
+def fingerprint(data: Dataset) -> str:
+    digest = hashlib.sha256(repr((data.X.shape, data.y.shape, data.classes)).encode())
+    digest.update(np.ascontiguousarray(data.X).tobytes())
+    digest.update(np.ascontiguousarray(data.y).tobytes())
+    return digest.hexdigest()
+
+
+def _save(model: Any, problem: recipe.Problem, options: recipe.Options, scored: Any, path: Path, source: str) -> None:
+    data = problem.data
+    model.about = {
+        "source": source if source in NAMES else str(Path(source).resolve()),
+        "name": data.name,
+        "fingerprint": fingerprint(data),
+        "task": problem.task,
+        "seed": options.seed,
+        "columns": list(data.columns),
+        "target": data.target,
+        "unit": data.unit,
+        "image": data.image,
+        "scores": scored,
+    }
+    model.save(path)
+
+
+def _result(outcome: recipe.Outcome, options: recipe.Options, path: Path) -> dict[str, Any]:
+    model, problem = outcome.model, outcome.problem
+    return {
+        "task": problem.task,
+        "data": problem.data.name,
+        "network": [_described(layer) for layer in model.layers],
+        "parameters": sum(leaf.array.size for leaf in model.trainable_variables),
+        "optimizer": repr(model.optimizer),
+        "loss": repr(model.loss),
+        "epochs": outcome.epochs,
+        "best_epoch": outcome.best_epoch,
+        "batch_size": options.batch_size,
+        "seed": options.seed,
+        "seconds": round(outcome.seconds, 3),
+        **outcome.scores,
+        "baseline": outcome.baseline,
+        "choices": [vars(choice) for choice in outcome.choices],
+        "model_file": str(path),
+    }
+
+
+def _described(layer: Any) -> dict[str, Any]:
+    said = {key: layer.arguments[key] for key in ("units", "activation") if layer.arguments.get(key) is not None}
+    return {"name": layer.name, "type": type(layer).__name__, **said, "parameters": layer.count_params()}
