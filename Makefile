@@ -24,7 +24,7 @@ setup: .venv/ready  ## install backlit and its test tools into .venv, once
 	@touch $@
 
 demo: setup  ## train the course's network on 1,797 real handwritten digits
-	$(BIN)/backlit fit digits
+	$(BIN)/backlit fit digits --overwrite
 
 check: setup  ## lint, types, import direction, size budgets
 	$(BIN)/ruff check .

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
+from .core.arguments import PathLike, checked
 from .core.errors import BacklitError, missing
 from .core.grad import grad, name
 from .core.gradcheck import check_grad
@@ -22,7 +24,7 @@ from .versions import show_versions
 
 _ROOMS = (
     "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers",
-    "random", "regularizers",
+    "random", "regularizers", "sklearn", "utils",
 )  # fmt: skip
 
 __all__ = [
@@ -33,13 +35,30 @@ __all__ = [
 ]  # fmt: skip
 
 
-def load_model(path: Any) -> Any:
-    """The model that `model.save(path)` wrote. Raises FileMissingError, or FileError where the file cannot be
-    trusted."""
-    return importlib.import_module(".train.saving", __name__).load_model(path)
+@checked
+def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """The model that `model.save(path)` wrote, compiled as it was, its optimizer where it stopped; or Keras's, of a
+    `.keras` file.
+
+    `custom_objects`: {name: class or function} for code of your own that is not found by its import alone. Where some
+    is missing, a FileWarning names it, and the model is read from the graph in its file: it predicts the same numbers,
+    but `fit` is refused. `compile=False`: leave loss and optimizer out. No code in a file is ever run, so Keras's
+    `safe_mode` changes nothing. Raises FileMissingError, and FileError for a file that is damaged, foreign or of a
+    newer format.
+
+    >>> import backlit as bl, tempfile, os
+    >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(os.path.join(folder, "m.backlit"))
+    ...     again = bl.load_model(os.path.join(folder, "m.backlit"))
+    >>> again.count_params()
+    8
+    """
+    return importlib.import_module(".train.saving", __name__).load_model(path, custom_objects, compile)
 
 
-def clone_model(model: Any) -> Any:
+@checked
+def clone_model(model: Model) -> Any:
     """A new model of the same structure, uncompiled, with new layers and freshly drawn weights."""
     return importlib.import_module(".train.structure", __name__).clone_model(model)
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "rich", "click", "safetensors")
+from .core.arguments import checked
+
+_PACKAGES = (
+    "numpy", "scipy", "scikit-learn", "pandas", "narwhals", "rich", "click", "safetensors", "threadpoolctl",
+    "pyarrow", "llvmlite", "jax",
+)  # fmt: skip
 
 
 def version(package: str = "backlit") -> str:
@@ -16,6 +21,7 @@ def version(package: str = "backlit") -> str:
         return "not installed"
 
 
+@checked
 def show_versions() -> None:
     """Print the versions that a bug report needs."""
     rows = [("backlit", version()), ("Python", platform.python_version()), ("system", platform.platform())]

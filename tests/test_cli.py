@@ -1,8 +1,5 @@
 """The command line from outside: what it prints where, what it leaves behind, and how it ends."""
 
-import contextlib
-import csv
-import io
 import json
 import os
 import re
@@ -17,10 +14,12 @@ import pytest
 
 import backlit as bl
 from backlit import cli
+from backlit.io.tables import read
 from backlit.layers import Dense
 from backlit.losses import SparseCategoricalCrossentropy
+from backlit.train import recipe
+from tests.command import ENVIRONMENT, backlit, fitted, outside, strictly, table
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(bl.__file__).parents[1]), "COLUMNS": "110"}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
 LABELS = X[:, :3].argmax(axis=1) + 1
@@ -32,37 +31,6 @@ def here(tmp_path, monkeypatch):
     """Every test in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def outside(*arguments):
-    """(exit code, standard output, standard error) of `backlit ...` in a process of its own."""
-    command = [sys.executable, "-m", "backlit", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-def backlit(*arguments):
-    """The same within this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code, out.getvalue(), err.getvalue()
-
-
-def fitted(data, *options):
-    """The result of a quiet `fit --json`."""
-    code, out, err = backlit("fit", data, "--json", "--quiet", *options)
-    assert (code, err) == (0, "")
-    return strictly(out)
-
-
-def strictly(text):
-    """JSON, of which NaN and Infinity are no part."""
-    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
-
-
-def table(text):
-    return list(csv.reader(io.StringIO(text)))
 
 
 # ---------------------------------------------------------------------- the whole way, each in a process of its own
@@ -82,7 +50,7 @@ def test_the_main_job():
     code, out, err = outside("evaluate", "digits.backlit", "--json")
     assert (code, err) == (0, "")
     again = strictly(out)
-    assert again.pop("rows") == "held-out test rows"
+    assert (again.pop("rows"), again.pop("training_rows")) == ("held-out test rows", 0)
     assert again == result["test"]
 
     code, out, err = outside("predict", "digits.backlit")
@@ -178,10 +146,10 @@ def test_several_labels():
     assert result["task"] == "multilabel" and "BinaryCrossentropy" in result["loss"]
     code, out, _ = backlit("predict", "data.backlit")
     header, *rows = table(out)
-    assert code == 0 and len(header) == 5
+    names = [f"label {k}" for k in range(3)]
+    assert code == 0 and header == ["row", *names, *(f"p({name})" for name in names)]
     for row in rows:
-        yes = [name[2:-1] for name, p in zip(header[2:], row[2:], strict=True) if float(p) > 0.5]
-        assert row[1] == " ".join(yes)
+        assert row[1:4] == [str(int(float(p) > 0.5)) for p in row[4:]]
     code, out, _ = backlit("evaluate", "data.backlit")
     assert code == 0 and out.startswith("accuracy ")
 
@@ -232,9 +200,13 @@ def test_other_rows_are_measured_by_the_names_of_the_classes(trained, rows):
     for y in (LABELS[rows], LABELS[rows].astype(float)):
         np.savez("other.npz", X=X[rows], y=y)
         code, out, err = backlit("evaluate", "data.backlit", "other.npz", "--json")
-        assert (code, err) == (0, "")
         result = strictly(out)
-        assert result["rows"] == "all rows" and result["n"] == len(rows)
+        seen = bl.load_model("data.backlit").about["seed"]
+        train = recipe.prepare(read("data.npz"), seen).parts.train
+        known = len(set(rows.tolist()) & set(train.tolist()))
+        told = f"backlit: {known} training rows are among the {len(rows)} rows of other.npz" if known else ""
+        assert code == 0 and err.startswith(told) and bool(err) == bool(known)
+        assert result["rows"] == "all rows" and result["n"] == len(rows) and result["training_rows"] == known
         assert result["accuracy"] == pytest.approx(np.mean(wanted == LABELS[rows]))
         code, out, _ = backlit("predict", "data.backlit", "other.npz")
         assert code == 0 and [int(row[1]) for row in table(out)[1:]] == wanted.tolist()
@@ -251,7 +223,7 @@ def test_other_rows_are_measured_by_the_names_of_the_classes(trained, rows):
 )
 def test_rows_that_the_model_cannot_know_are_a_data_error(trained, arrays, word):
     np.savez("other.npz", **arrays)
-    for verb in ("evaluate", "predict"):
+    for verb in ("evaluate", "predict") if arrays["X"] is not X else ("evaluate",):
         code, out, err = backlit(verb, "data.backlit", "other.npz")
         assert (code, out) == (3, "") and re.search(word, err) and "Traceback" not in err
         assert "core.py" not in err, "a line of Python that nobody wrote"
@@ -259,8 +231,13 @@ def test_rows_that_the_model_cannot_know_are_a_data_error(trained, arrays, word)
 
 def test_data_that_have_changed_since_the_training(trained):
     np.savez("data.npz", X=X + 1, y=LABELS)
-    code, out, err = backlit("evaluate", "data.backlit", "--json")
-    assert code == 0 and strictly(out)["rows"] == "all rows" and "has changed" in err
+    for verb in ("evaluate", "predict"):
+        code, out, err = backlit(verb, "data.backlit")
+        assert (code, out) == (3, "") and "data.npz has changed since the training" in err and "FILE DATA" in err
+    code, out, err = backlit("evaluate", "data.backlit", "data.npz", "--json")
+    result = strictly(out)
+    assert code == 0 and (result["rows"], result["n"], result["training_rows"]) == ("all rows", 90, None)
+    assert "training rows may be among the 90 rows" in err
     os.remove("data.npz")
     code, out, err = backlit("evaluate", "data.backlit")
     assert (code, out) == (2, "") and "data.npz" in err
@@ -303,10 +280,10 @@ def test_options_are_followed():
 def test_engines_and_seeds():
     by = {}
     for engine in ("planned", "reference"):
-        by[engine] = fitted("iris", "--epochs", "3", "--engine", engine)["test"]
+        by[engine] = fitted("iris", "--epochs", "3", "--engine", engine, "--overwrite")["test"]
     assert by["planned"] == by["reference"]
-    same, other = (fitted("wine", "--epochs", "3", "--seed", seed)["train"] for seed in (1, 2))
-    assert fitted("wine", "--epochs", "3", "--seed", 1)["train"] == same != other
+    same, other = (fitted("wine", "--epochs", "3", "--seed", seed, "--overwrite")["train"] for seed in (1, 2))
+    assert fitted("wine", "--epochs", "3", "--seed", 1, "--overwrite")["train"] == same != other
 
 
 def test_no_hidden_layer_is_a_linear_model():
@@ -335,6 +312,10 @@ def test_quiet_is_quiet():
         (["fit", "iris", "--task", "regresion"], 2, "--task"),
         (["fit", "iris", "--out", "model.h5"], 2, "--out"),
         (["fit", "iris", "--out", "no/folder/model.backlit"], 2, "--out"),
+        (["fit", "iris", "--out", f"{'m' * 240}.backlit"], 2, "cannot be written"),
+        (["fit", "iris", "--task", "regression"], 2, "--task multiclass"),
+        (["fit", "iris", "--task", "binary"], 2, "3 classes"),
+        (["fit", "iris", "--target", "sort"], 3, "cannot be chosen"),
         (["fit", "iris", "--epocs", "3"], 2, "--epochs"),
         (["fit"], 2, "DATA"),
         (["fti", "iris"], 2, "fit"),
@@ -369,7 +350,7 @@ def test_files_that_are_damaged():
     Path("m.backlit").write_bytes(b"PK nonsense")
     for verb in ("evaluate", "predict"):
         code, out, err = backlit(verb, "m.backlit")
-        assert (code, out) == (1, "") and "no model file" in err
+        assert (code, out) == (1, "") and "m.backlit" in err and "Traceback" not in err
     Path("d.npz").write_bytes(b"PK nonsense")
     code, out, err = backlit("fit", "d.npz")
     assert (code, out) == (1, "") and "d.npz" in err
@@ -378,4 +359,7 @@ def test_files_that_are_damaged():
 def test_help_and_version():
     assert backlit("--version")[1].startswith("backlit")
     code, out, _ = backlit("fit", "--help")
-    assert code == 0 and all(option in out for option in ("--layers", "--json", "--seed", "--out", "--quiet"))
+    assert code == 0 and all(option in out for option in ("--target", "--json", "--seed", "--out", "--overwrite"))
+    code, out, _ = backlit("--help")
+    for line in ("0    all went well", "1    the run failed", "2    a wrong", "3    the data", "130  interrupted"):
+        assert line in out

@@ -27,7 +27,7 @@ HEAVY = (
 )
 ROOMS = (
     "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers",
-    "random", "regularizers",
+    "random", "regularizers", "utils",
 )  # fmt: skip
 
 

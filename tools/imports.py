@@ -28,8 +28,8 @@ ROOMS: Table = {
     "layers": {"core", "ops"},
     "io": {"core"},
     "train": {"core", "ops", "rewrite", "engines", "layers", "io"},
-    "doctor": {"core", "train"},
-    "view": {"core", "train"},
+    "doctor": {"core", "rewrite", "layers", "train"},
+    "view": {"core", "ops", "rewrite", "layers", "train"},  # equations are made by ops and rules from layers' graphs
     "studio": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view"},
     "cli": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view", "studio"},
 }
@@ -38,18 +38,26 @@ ROOMS: Table = {
 ALLOWED_TOP: Table = {
     "cli.answer": {"click"},
     "cli.bar": {"click", "rich"},
-    "cli.fit": {"click", "rich"},
+    "cli.check": {"click", "rich"},
+    "cli.explain": {"click"},
+    "cli.fit": {"click"},
     "cli.main": {"click"},
     "cli.show": {"rich"},
+    "train.estimator": {"sklearn"},  # loaded when `backlit.sklearn` is asked for
 }
 
 # What a module may import inside a function, so that `import backlit` stays quick. Public rooms may load our own
 # modules in this way without a row here.
 ALLOWED_LAZY: Table = {
+    "engines.objects": {"llvmlite"},
     "engines.scalars": {"scipy"},
     "engines.threads": {"threadpoolctl"},
     "io.bundled": {"sklearn"},
+    "io.cells": {"narwhals"},
+    "io.delimited": {"pandas"},
     "io.file": {"safetensors"},
+    "io.images": {"PIL"},
+    "io.tables": {"pyarrow"},
     "layers.initializers": {"scipy"},
     "train.progress": {"IPython"},
     "train.scores": {"sklearn"},

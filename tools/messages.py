@@ -15,7 +15,7 @@ import backlit as bl
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "tests" / "golden" / "messages.txt"
-ROOMS = ("graphs", "models", "callbacks")
+ROOMS = ("graphs", "models", "callbacks", "tables", "commands", "estimators", "view")
 
 
 def text() -> str:

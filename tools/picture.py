@@ -25,7 +25,7 @@ def main() -> None:
     data = read("digits")
 
     def tell(problem: recipe.Problem, model: Sequential, choices: Sequence[recipe.Choice]) -> None:
-        print_choices(screen, data, model, choices)
+        print_choices(screen, problem, model, choices)
 
     outcome = recipe.run(data, recipe.Options(), tell=tell)
     print_outcome(screen, outcome, Path("digits.backlit"))

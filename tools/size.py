@@ -23,7 +23,8 @@ ARGUMENTS = 7
 DEPTH = 2
 DEEPER = {f"{PACKAGE}/view/labs"}
 
-# Signatures that are Keras's and not our own, by class and method: their length is not ours to choose.
+# Signatures that are Keras's, or for estimators scikit-learn's, and not our own, by class and method: their length is
+# not ours to choose.
 KERAS = {
     "AUC.__init__",
     "BatchNormalization.__init__",
@@ -39,6 +40,7 @@ KERAS = {
     "Model.fit",
     "ModelCheckpoint.__init__",
     "ReduceLROnPlateau.__init__",
+    "Regressor.__init__",
     "TensorBoard.__init__",
 }
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 
 from ..io.bundled import NAMES, Dataset
 from ..io.tables import read
-from ..train import recipe
+from ..train import recipe, scores
 from .bar import EpochBar
-from .main import INTERRUPTED, cli
-from .show import print_choices, print_outcome
+from .main import INTERRUPTED, cli, must_be_free
+from .show import console, print_choices, print_outcome
 
 
 def _whole_numbers(context: Any, parameter: Any, text: str) -> tuple[int, ...]:
@@ -33,6 +33,7 @@ def _whole_numbers(context: Any, parameter: Any, text: str) -> tuple[int, ...]:
 
 @cli.command()
 @click.argument("data")
+@click.option("--target", help="The column of y in a table; several: a,b. Default: target, label, class or y.")
 @click.option(
     "--layers",
     "hidden",
@@ -59,29 +60,31 @@ def _whole_numbers(context: Any, parameter: Any, text: str) -> tuple[int, ...]:
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Split, weights and order of the rows."
 )
 @click.option("--task", type=click.Choice(recipe.TASKS), help="Default: decided from y.")
-@click.option("--engine", default="auto", show_default=True, help="auto, planned or reference.")
+@click.option("--engine", default="auto", show_default=True, help="auto, or the name of an engine.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Model file. Default: DATA's name + .backlit."
 )
+@click.option("--overwrite", is_flag=True, help="Replace a model file that is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("-q", "--quiet", is_flag=True, help="No bar, no messages.")
-def fit(data: str, out: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def fit(
+    data: str, target: str | None, out: Path | None, overwrite: bool, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Train a network on DATA, say why it is so, how good it is, and save it in one file."""
-    dataset = read(data)
+    dataset = read(data, target)
     path = out or Path(f"{Path(dataset.name).name}.backlit")
     if path.suffix != ".backlit":
         raise click.BadParameter(f"a model file ends in .backlit, not {path.suffix!r}", param_hint="--out")
-    if not path.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {str(path.parent)!r}", param_hint="--out")
+    must_be_free(path, overwrite)
     chosen = recipe.Options(**options)
-    screen = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    screen = console()
     bar = EpochBar(chosen.epochs, quiet or (as_json and not sys.stderr.isatty()))
     seen: list[Any] = []
 
     def tell(problem: recipe.Problem, model: Any, choices: Sequence[recipe.Choice]) -> None:
         seen[:] = [problem, model]
         if not as_json:
-            print_choices(screen, dataset, model, choices)
+            print_choices(screen, problem, model, choices)
 
     try:
         with bar:
@@ -106,7 +109,29 @@ def fit(data: str, out: Path | None, as_json: bool, quiet: bool, **options: Any)
         print_outcome(screen, outcome, path)
 
 
+def _seen_from(model_file: Path, source: str) -> str:
+    """The data's name or path as the model's file keeps it: a relative path by the folder of the model's file."""
+    if source in NAMES:
+        return source
+    return _each_path(source, lambda path: path if os.path.isabs(path) else os.path.relpath(path, model_file.parent))
+
+
+def source_of(model: Any, model_file: Path) -> str:
+    """The name or path of the data that the model was trained on."""
+    stored: str = model.about["source"]
+    folder = os.path.dirname(model_file)
+    return stored if stored in NAMES else _each_path(stored, lambda path: os.path.normpath(os.path.join(folder, path)))
+
+
+def _each_path(source: str, change: Callable[[str], str]) -> str:
+    """A path, or the two paths of "X.npy,y.npy", changed."""
+    pair = source.split(",")
+    both = len(pair) == 2 and all(part.strip().endswith(".npy") or "-idx" in part for part in pair)
+    return ",".join(change(part.strip()) for part in pair) if both else change(source)
+
+
 def fingerprint(data: Dataset) -> str:
+    """What tells data that are the same numbers from any others."""
     digest = hashlib.sha256(repr((data.X.shape, data.y.shape, data.classes)).encode())
     digest.update(np.ascontiguousarray(data.X).tobytes())
     digest.update(np.ascontiguousarray(data.y).tobytes())
@@ -116,7 +141,7 @@ def fingerprint(data: Dataset) -> str:
 def _save(model: Any, problem: recipe.Problem, options: recipe.Options, scored: Any, path: Path, source: str) -> None:
     data = problem.data
     model.about = {
-        "source": source if source in NAMES else str(Path(source).resolve()),
+        "source": _seen_from(path, source),
         "name": data.name,
         "fingerprint": fingerprint(data),
         "task": problem.task,
@@ -146,9 +171,17 @@ def _result(outcome: recipe.Outcome, options: recipe.Options, path: Path) -> dic
         "seconds": round(outcome.seconds, 3),
         **outcome.scores,
         "baseline": outcome.baseline,
+        "verdict": scores.verdict(outcome.scores["test"], outcome.baseline),
+        "columns": _columns(problem),
         "choices": [vars(choice) for choice in outcome.choices],
         "model_file": str(path),
     }
+
+
+def _columns(problem: recipe.Problem) -> list[dict[str, str]]:
+    """What becomes of the columns of a table."""
+    rows = [] if problem.columns is None else recipe.described(problem.columns)
+    return [{"name": name, "kind": kind, "detail": detail} for name, kind, detail in rows]
 
 
 def _described(layer: Any) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import difflib
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from opcode import opname
 from typing import Any
 
+_PACKAGE = __name__.partition(".")[0]
 FIELDS = ("expected", "found", "why", "fix", "where")
 
 
@@ -38,7 +40,7 @@ class BacklitError(Exception):
         return "\n".join([self.message, *rows])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, self.fields)
+        return _rebuild, (type(self), self.message, self.fields), self.__dict__  # the finding, too
 
 
 def _rebuild(cls: type[BacklitError], message: str, fields: dict[str, str]) -> BacklitError:
@@ -78,7 +80,11 @@ class ValueRangeError(BacklitError, ValueError):
 
 
 class UnknownNameError(BacklitError, ValueError):
-    """A name (of a layer, loss, optimizer, …) that nothing answers to."""
+    """A name (of a layer, loss, optimizer, …) that nothing answers to; `name` is that name alone, where it is told."""
+
+    def __init__(self, message: str, *, name: str = "", **fields: str):
+        super().__init__(message, **fields)
+        self.name = name
 
 
 class MissingAttributeError(BacklitError, AttributeError):
@@ -91,6 +97,10 @@ class MissingImportError(BacklitError, ImportError):
 
 class NotReadyError(BacklitError, ValueError):
     """A call that needs another call first, such as `fit` before `compile`."""
+
+
+class NotWrittenError(BacklitError, NotImplementedError):
+    """A method that a class of one's own must have."""
 
 
 class FileError(BacklitError, ValueError):
@@ -114,6 +124,15 @@ class ColumnWarning(BacklitWarning):
 
 class FileWarning(BacklitWarning):
     """A file that can be used only in part."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn, at the nearest line outside this package."""
+    frame: Any = sys._getframe(1)
+    level = 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
@@ -152,3 +171,9 @@ def missing(room: str, name: str, choices: Iterable[str]) -> Exception:
     imports = opname[asker.f_code.co_code[asker.f_lasti]] == "IMPORT_FROM"
     kind = MissingImportError if imports else MissingAttributeError
     return kind(f"{room} has no {name!r}.", fix=did_you_mean(name, choices))
+
+
+def not_written(thing: Any, method: str) -> NotWrittenError:
+    """The error for a method, written as its head, that the class of `thing` lacks."""
+    name = type(thing).__name__
+    return NotWrittenError(f"{name} has no {method.partition('(')[0]}.", fix=f"class {name}: def {method}: ...")

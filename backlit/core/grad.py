@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import registry
+from .arguments import checked
 from .errors import ArgumentError, GraphError
 from .node import FLOATS, Leaf, Node, inherit
 from .op import Op, cast, literal
@@ -14,6 +15,7 @@ from .shapes import show
 from .walk import items, topological
 
 
+@checked
 def grad(J: Node, wrt: Any) -> Any:
     """dJ/dwrt as a node of the shape of `wrt`; a list of nodes for a list. J must be a single number.
 
@@ -51,6 +53,7 @@ def _no_path(target: Node) -> Node:
     return name(_of_shape(literal(0.0, target.dtype if target.dtype in FLOATS else "float64"), target.shape), "no path")
 
 
+@checked
 def name(node: Node, text: str) -> Node:
     """`node` under a name: the same value, a step of its own in prints and traces.
 
@@ -60,8 +63,6 @@ def name(node: Node, text: str) -> Node:
     c = w * 3
     c + 1
     """
-    if not isinstance(text, str):
-        raise ArgumentError("a name is text.", found=repr(text))
     return registry.lookup("op.mark").node(node, name=text)  # type: ignore[no-any-return]
 
 

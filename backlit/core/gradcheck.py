@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import NotNegative, Positive, checked
 from .errors import ArgumentError
 from .grad import grad, variables
 from .node import Leaf, Node
@@ -54,11 +55,12 @@ class GradCheck:
     __repr__ = __str__
 
 
+@checked
 def check_grad(
     J: Node,
     wrt: Leaf | Sequence[Leaf] | None = None,
-    eps: float = 1e-5,
-    tolerance: float = 1e-6,
+    eps: Positive = 1e-5,
+    tolerance: NotNegative = 1e-6,
 ) -> GradCheck:
     """Compare dJ/dw with (J(w + eps) - J(w - eps)) / (2 eps) for every variable under J, in float64.
 

@@ -10,14 +10,15 @@ import linecache
 import os
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
-from . import registry
+from . import arguments, registry
 from .errors import ArgumentError, DTypeError, GraphError, NotReadyError, ShapeError, UnknownNameError
 from .shapes import Shape, checked, show
 
@@ -112,7 +113,15 @@ class Node:
         return length
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._single("float"))
+
+    def __int__(self) -> int:
+        return int(self._single("int"))
+
+    def _single(self, kind: str) -> Any:
+        if self.several or self.shape:
+            raise ArgumentError(f"{self!r} is no single number.", fix=f"{kind}(node.value[...]), or reduce it first")
+        return self.value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.asarray(self.value, dtype=dtype)
@@ -188,35 +197,43 @@ class Node:
         """The axes in another order, by default reversed."""
         return _call("transpose", self, (axes[0] if len(axes) == 1 else axes) or None)
 
+    @arguments.checked
     def sum(self, axis: Any = None, keepdims: bool = False) -> Node:
         """The sum over `axis` (None: all axes)."""
         return _call("sum", self, axis, keepdims)
 
+    @arguments.checked
     def mean(self, axis: Any = None, keepdims: bool = False) -> Node:
         """The mean over `axis` (None: all axes)."""
         return _call("mean", self, axis, keepdims)
 
+    @arguments.checked
     def max(self, axis: Any = None, keepdims: bool = False) -> Node:
         """The largest over `axis` (None: all axes)."""
         return _call("max", self, axis, keepdims)
 
+    @arguments.checked
     def min(self, axis: Any = None, keepdims: bool = False) -> Node:
         """The smallest over `axis` (None: all axes)."""
         return _call("min", self, axis, keepdims)
 
-    def argmax(self, axis: int | None = None) -> Node:
+    @arguments.checked
+    def argmax(self, axis: Any = None) -> Node:
         """The place of the largest along `axis` (None: among all in row-major order)."""
         return _call("argmax", self, axis)
 
-    def clip(self, low: float, high: float) -> Node:
+    @arguments.checked
+    def clip(self, low: Any, high: Any) -> Node:
         """The value held between `low` and `high`."""
         return _call("clip", self, low, high)
 
+    @arguments.checked
     def dot(self, other: Any) -> Node:
         """The product as np.dot means it."""
         return _call("dot", self, other)
 
-    def astype(self, dtype: str) -> Node:
+    @arguments.checked
+    def astype(self, dtype: DType) -> Node:
         """The value in another dtype."""
         return _call("astype", self, dtype)
 
@@ -267,10 +284,12 @@ class Leaf(Node):
         """The leaf's name, or None."""
         return self._name
 
+    @arguments.checked
     def rename(self, name: str) -> None:
         """Give the leaf another name; names take no part in identity."""
         self._name = name
 
+    @arguments.checked
     def assign(self, value: Any) -> Leaf:
         """Give a variable or state another value of the same shape; its dtype is kept. Returns the variable.
 
@@ -358,18 +377,23 @@ def _holds(dtype: str, array: np.ndarray[Any, Any]) -> bool:
 def checked_dtype(dtype: Any) -> str:
     """The name of `dtype`; DTypeError where we do not have it."""
     try:
-        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+        name = np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype
     except TypeError:
         name = repr(dtype)
-    if name not in DTYPES:
+    if not isinstance(name, str) or name not in DTYPES:
         raise DTypeError(f"there is no dtype {name!r} here.", expected=", ".join(DTYPES))
     return name
 
 
-def variable(value: Any, name: str | None = None, dtype: str | None = None, trainable: bool = True) -> Leaf:
+DType: TypeAlias = Annotated[Any, checked_dtype]
+
+
+@arguments.checked
+def variable(value: Any, name: str | None = None, dtype: DType | None = None, trainable: bool = True) -> Leaf:
     """A value that can be assigned and differentiated by.
 
-    Python numbers and lists are float64; an array keeps its dtype. The array is copied.
+    Python numbers and lists are float64; an array keeps its dtype. The array is copied. A variable may hold NaN or
+    infinity: what such a number does can be looked at. The weights of layers may not (`set_weights`).
 
     >>> import backlit as bl
     >>> w = bl.variable(2.0, name="w")
@@ -382,7 +406,8 @@ def variable(value: Any, name: str | None = None, dtype: str | None = None, trai
     return leaf
 
 
-def constant(value: Any, name: str | None = None, dtype: str | None = None) -> Leaf:
+@arguments.checked
+def constant(value: Any, name: str | None = None, dtype: DType | None = None) -> Leaf:
     """A named value that never changes. It takes the float dtype of what it is joined with.
 
     >>> import backlit as bl
@@ -411,7 +436,8 @@ def state(value: Any, name: str, dtype: str | None = None) -> Leaf:
     return Leaf("state", array, name=name, shape=array.shape, dtype=array.dtype.name, weak=STRONG)
 
 
-def input_leaf(shape: Sequence[Any], name: str | None = None, dtype: str = "float64", weak: int = STRONG) -> Leaf:
+@arguments.checked
+def input_leaf(shape: Any, name: str | None = None, dtype: DType = "float64", weak: int = STRONG) -> Leaf:
     """A place that is fed when the graph runs; `backlit.core.shapes.M` is the axis of the examples."""
     return Leaf("input", None, name=name, shape=checked(shape), dtype=checked_dtype(dtype), weak=weak)
 
@@ -451,6 +477,12 @@ def here() -> tuple[tuple[str, int], ...]:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return ((frame.f_code.co_filename, frame.f_lineno),) if frame else ()
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """A warning that points at the user's own line, however many of our own stand in between."""
+    file, line = (*here(), ("backlit", 0))[0]
+    warnings.warn_explicit(message, category, file, line)
 
 
 def spoken(line: tuple[str, int]) -> str:

@@ -7,19 +7,24 @@ derivative and every engine follow from it) and `structural` (a NumPy function, 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from . import registry
+from .arguments import checked, shown
 from .errors import ArgumentError, BacklitError, DTypeError, GraphError, ValueRangeError, did_you_mean
 from .node import ARRAY, FLOATS, INTEGERS, LITERAL, STRONG, Node, array_leaf, checked_dtype, intern
-from .scalar import BOOLEAN, Formula, parse
+from .scalar import BOOLEAN, FUNCTIONS, Formula, parse
 from .shapes import M, Rule, Shape, broadcast, show
 
 REQUIRED: Any = inspect.Parameter.empty
+# What NumPy and Python raise for values that an op cannot use.
+UNUSABLE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, MemoryError)
+_NUMPY = {name: getattr(np, name, None) for name in FUNCTIONS}
+_MEANT: set[Any] = set()  # (record, dtypes of its inputs) that were tried
 Interval = tuple[float, float]
 EVERYTHING: Interval = (-np.inf, np.inf)
 
@@ -97,7 +102,7 @@ class Op:
 
     name: str
     kind: str  # "elementwise", "composite", "structural" or "leaf"
-    doc: str
+    doc: str = ""
     inputs: tuple[str, ...] = ()
     variadic: bool = False  # one argument: a sequence of inputs
     attrs: Mapping[str, Any] = field(default_factory=dict)  # name -> default or REQUIRED
@@ -109,6 +114,7 @@ class Op:
         "same"  # "same": of the joined inputs; "float"; "wide"; or a dtype; or "attr" for an attribute called dtype
     )
     joined: tuple[int, ...] | None = None  # the inputs that must agree in dtype; None: all
+    places: tuple[int, ...] = ()  # the inputs that must be whole numbers, because they say where or how often
     settle: Callable[..., Mapping[str, Any]] | None = None  # (shapes, attrs) -> attributes in their one normal form
     formula: Formula | None = None
     ref: Callable[..., Any] | None = None
@@ -163,16 +169,22 @@ class Op:
         inputs = [as_node(value) for value in given]
         if self.dtype != "part" and any(node.several for node in inputs):
             raise GraphError(f"{self.name} takes single values, not several at once.", fix="pick one: parts[0]")
-        inputs = self._join(inputs)
+        inputs = self._join(inputs, attrs)
         try:
             if self.settle:
                 attrs = dict(self.settle([node.shape for node in inputs], attrs))
             return intern(self, tuple(inputs), attrs)
         except BacklitError:
             raise
-        except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-            kind = ArgumentError if isinstance(error, TypeError) else ValueRangeError
-            raise kind(f"{self.name}: {error}.", expected=self.signature, found=_written(inputs, attrs)) from error
+        except UNUSABLE as error:
+            raise self.refusal(error, [show(node.shape) for node in inputs], attrs) from error
+
+    def refusal(self, error: Exception, inputs: Sequence[str], attrs: Mapping[str, Any]) -> BacklitError:
+        """What Python or NumPy says of inputs (as text) and attributes that it cannot use, as an error of ours."""
+        kind = ArgumentError if isinstance(error, TypeError) else ValueRangeError
+        told = str(error).rstrip(".") or type(error).__name__
+        found = ", ".join([*inputs, *(f"{key}={shown(value)}" for key, value in attrs.items())])
+        return kind(f"{self.name}: {told}.", expected=self.signature, found=found)
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         names = [*self.inputs, *self.attrs]
@@ -187,17 +199,23 @@ class Op:
         missing = [key for key in names if key not in given and self.attrs.get(key, REQUIRED) is REQUIRED]
         if missing:
             raise ArgumentError(f"{self.name} needs {', '.join(missing)}.", expected=self.signature)
+        if self.variadic and not isinstance(given[self.inputs[0]], Iterable):
+            found = shown(given[self.inputs[0]])
+            raise ArgumentError(f"{self.name} takes a list of values.", expected=self.signature, found=found)
         inputs = list(given[self.inputs[0]]) if self.variadic else [given[key] for key in self.inputs]
         chosen = {key: given.get(key, default) for key, default in self.attrs.items()}
+        for key, value in chosen.items() if self.formula else ():
+            if not isinstance(value, (int, float, np.integer, np.floating, np.bool_, Node)):
+                raise ArgumentError(f"{self.name}: {key} must be a number, found {shown(value)}.")
         return inputs, {key: (checked_dtype if key == "dtype" else _plain)(value) for key, value in chosen.items()}
 
-    def _join(self, nodes: list[Node]) -> list[Node]:
+    def _join(self, nodes: list[Node], attrs: Mapping[str, Any]) -> list[Node]:
         """Cast the inputs that must agree to their common dtype."""
         places = [i for i in (range(len(nodes)) if self.joined is None else self.joined) if i < len(nodes)]
         if not places or self.dtype in ("attr", "part"):
             return nodes
         target = common_dtype([nodes[i] for i in places], self.name)
-        if self.dtype == "float" and target not in FLOATS:
+        if target not in FLOATS and (self.dtype == "float" or (self.formula and any(map(_fraction, attrs.values())))):
             target = "float64"
         if self.dtype == "wide" and target not in FLOATS:
             target = "int64"
@@ -209,6 +227,7 @@ class Op:
     def infer(self, node: Node) -> None:
         """Fill in shape, dtype, weakness and, for a composite, its body."""
         node.body = None
+        self._check_dtypes(node)
         shapes = [i.shape for i in node.inputs]
         if self.define is not None:
             body = self.define(*([node.inputs] if self.variadic else node.inputs), **node.attrs)
@@ -236,6 +255,28 @@ class Op:
             node.weak = min(node.weak, ARRAY) if chosen else node.weak
         node.dtype = (dtype,) * len(node.shape) if self.several else dtype
 
+    def _check_dtypes(self, node: Node) -> None:
+        """Refuse places that are no whole numbers, and dtypes for which the formula has no meaning."""
+        for each in (node.inputs[place] for place in self.places):
+            if each.dtype not in INTEGERS:
+                raise DTypeError(
+                    f"{self.name} looks up places, which are whole numbers.",
+                    found=repr(each),
+                    fix="bl.ops.cast(ids, 'int64')",
+                )
+        dtypes = tuple(i.dtype for i in node.inputs)
+        if self.formula is None or (self, dtypes) in _MEANT or all(dtype in FLOATS for dtype in dtypes):
+            return
+        try:
+            self.formula.run(_NUMPY, [np.zeros(0, dtype) for dtype in dtypes], node.attrs)  # on no numbers at all
+        except TypeError:
+            raise DTypeError(
+                f"{self.name} has no meaning for {' and '.join(dict.fromkeys(dtypes))}.",
+                found=" and ".join(map(repr, node.inputs)),
+                fix="cast first: bl.ops.cast(x, 'int64'), or 'float64'",
+            ) from None
+        _MEANT.add((self, dtypes))
+
     def _check_closed(self, node: Node) -> None:
         """Refuse a definition that reads a variable which is no input: derivatives by it would be lost."""
         below = registry.lookup("walk.topological")
@@ -249,9 +290,9 @@ class Op:
                 )
 
 
-def _written(inputs: Sequence[Node], attrs: Mapping[str, Any]) -> str:
-    """A call in a few words: the shapes and the attributes."""
-    return ", ".join([*(show(node.shape) for node in inputs), *(f"{key}={value!r}" for key, value in attrs.items())])
+def _fraction(value: Any) -> bool:
+    """Whether an attribute is such that a formula makes fractions of whole numbers with it."""
+    return type(value) is float and not value.is_integer()
 
 
 def _plain(value: Any) -> Any:
@@ -283,6 +324,8 @@ def literal(value: Any, dtype: str | None = None) -> Node:
     if dtype is None:
         dtype = _OF_NUMBERS[type(value)]
     kind = float if dtype in FLOATS else bool if dtype == "bool" else int
+    if kind is int and not -(1 << 63) <= value < 1 << 63:
+        raise DTypeError(f"{value} does not fit into int64.", fix="write it as a float")
     return intern(_literal, (), {"value": kind(value), "dtype": dtype})
 
 
@@ -325,6 +368,15 @@ def _put(op: Op, aliases: Sequence[str] = ()) -> Op:
     return op
 
 
+def _made(**known: Any) -> Op:
+    for key in known:
+        if key not in Op.__dataclass_fields__:
+            fields = ", ".join(Op.__dataclass_fields__)
+            fix = did_you_mean(key, Op.__dataclass_fields__)
+            raise ArgumentError(f"a record says nothing of {key!r}.", expected=fields, fix=fix)
+    return Op(**known)
+
+
 def _same_shape(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> Shape:
     return broadcast(shapes, name)
 
@@ -342,6 +394,7 @@ _THREE = (case((2, 3), (2, 3), (2, 3)), case((2, 1), (3,), ()), case((M, 3), (1,
 _USUAL = {1: _ONE, 2: _TWO, 3: _THREE}
 
 
+@checked
 def elementwise(
     name: str,
     py: str,
@@ -363,7 +416,7 @@ def elementwise(
         known.setdefault("dtype", "bool")
     elif formula.calls and any(call.function in _FLOATING for call in formula.calls):
         known.setdefault("dtype", "float")
-    op = Op(
+    op = _made(
         name=name,
         kind="elementwise",
         inputs=formula.inputs,
@@ -379,18 +432,20 @@ def elementwise(
 _FLOATING = frozenset(["divide", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh", "erf", "arctan"])
 
 
+@checked
 def structural(name: str, *, ref: Callable[..., Any], shape: Any, aliases: Sequence[str] = (), **known: Any) -> Op:
     """A record given by a NumPy function `ref` of arrays and keyword attributes, with a shape rule or function."""
     inputs, attrs, variadic = _arguments(ref)
     rule = Rule(shape) if isinstance(shape, str) else shape
-    op = Op(name=name, kind="structural", inputs=inputs, attrs=attrs, variadic=variadic, ref=ref, shape=rule, **known)
+    op = _made(name=name, kind="structural", inputs=inputs, attrs=attrs, variadic=variadic, ref=ref, shape=rule, **known)
     return _put(op, aliases)
 
 
+@checked
 def composite(name: str, *, define: Callable[..., Any], aliases: Sequence[str] = (), **known: Any) -> Op:
     """A record given by its definition in other records; shape, derivative and every engine follow."""
     inputs, attrs, variadic = _arguments(define)
-    op = Op(name=name, kind="composite", inputs=inputs, attrs=attrs, variadic=variadic, define=define, **known)
+    op = _made(name=name, kind="composite", inputs=inputs, attrs=attrs, variadic=variadic, define=define, **known)
     return _put(op, aliases)
 
 

@@ -1,19 +1,20 @@
 """Records that people name and configure: layers, losses, metrics, optimizers, initializers, regularizers.
 
 A subclass is found by its name (``"mean_squared_error"``, ``"MeanSquaredError"``, an alias) as soon as its class
-statement
-has run, and its constructor arguments are its configuration. Nothing else has to be registered or written down.
+statement has run, and its constructor arguments are its configuration. Nothing else has to be registered or written down.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from . import registry
+from .arguments import arguments_of, checked, shown
 from .errors import ArgumentError, UnknownNameError, did_you_mean
+from .node import here
 
 
 def snake(name: str) -> str:
@@ -26,7 +27,7 @@ def snake(name: str) -> str:
 
 
 class _Configured(type):
-    """Checks keyword arguments with a did-you-mean and keeps them as the object's configuration."""
+    """Checks the arguments (`core/arguments.py`) and keeps them as the object's configuration."""
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -35,23 +36,10 @@ class _Configured(type):
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-        parameters = list(signature.parameters)[1:]
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-        for key in kwargs:
-            if key not in parameters and not open_ended:
-                raise ArgumentError(
-                    f"{cls.__name__} has no argument {key!r}.",
-                    expected=", ".join(parameters) or "no arguments",
-                    fix=did_you_mean(key, parameters),
-                )
-        try:
-            bound = signature.bind(None, *args, **kwargs)
-        except TypeError as error:
-            raise ArgumentError(f"{cls.__name__}: {error}.", expected=f"{cls.__name__}{signature}") from None
-        made = super().__call__(*args, **kwargs)
-        bound.apply_defaults()
-        made.arguments = dict(list(bound.arguments.items())[1:])
+        known = arguments_of(cls.__init__, skip=1)  # type: ignore[misc]
+        given, named = known.read(cls.__name__, args, kwargs)
+        made = super().__call__(*given, **named)
+        made.arguments, made.made_at = known.complete(given, named), here()
         return made
 
 
@@ -61,6 +49,7 @@ class Record(metaclass=_Configured):
     family: ClassVar[str] = ""
     aliases: ClassVar[tuple[str, ...]] = ()
     arguments: dict[str, Any]
+    made_at: tuple[tuple[str, int], ...]  # the user's line that made it
 
     def __init__(self) -> None:
         """Nothing to configure, unless a subclass says so."""
@@ -75,6 +64,7 @@ class Record(metaclass=_Configured):
                 registry.replace(f"{cls.family}.{name}", cls)
 
     @classmethod
+    @checked
     def get(cls, identifier: Any) -> Self:
         """The record that `identifier` means: itself, a class, a name, or what `serialize` wrote.
 
@@ -85,21 +75,25 @@ class Record(metaclass=_Configured):
         if isinstance(identifier, type) and issubclass(identifier, cls):
             return identifier()
         if isinstance(identifier, Mapping):
-            return cls.named(identifier["class"])(**identifier["config"])  # type: ignore[no-any-return]
+            name, config = identifier.get("class"), identifier.get("config")
+            if isinstance(name, str) and isinstance(config, Mapping) and all(isinstance(key, str) for key in config):
+                return cls.named(name).from_config(config)  # type: ignore[no-any-return]
         if isinstance(identifier, str):
             return cls.named(identifier)()  # type: ignore[no-any-return]
         raise ArgumentError(
-            f"{identifier!r} is no {cls.family}.",
+            f"{shown(identifier)} is no {cls.family}.",
             expected=f"a name, such as {cls.names()[0]!r}, or an object of that family",
         )
 
     @classmethod
+    @checked
     def named(cls, name: str) -> Any:
         """The class of that name."""
         found = registry.find(f"{cls.family}.{name}") or registry.find(f"{cls.family}.{name.lower()}")
         if found is None:
             near = did_you_mean(name, cls.names())
-            raise UnknownNameError(f"there is no {cls.family} {name!r}.", expected=", ".join(cls.names()), fix=near)
+            known = ", ".join(cls.names())
+            raise UnknownNameError(f"there is no {cls.family} {name!r}.", name=name, expected=known, fix=near)
         return found
 
     @classmethod
@@ -113,9 +107,10 @@ class Record(metaclass=_Configured):
         return {key: serialize(value) for key, value in self.arguments.items()}
 
     @classmethod
+    @checked
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The object that `get_config` described."""
-        return cls(**config)
+        return cls(**{key: given_back(value) for key, value in config.items()})
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self).__init__).parameters
@@ -124,16 +119,47 @@ class Record(metaclass=_Configured):
 
 
 def serialize(value: Any) -> Any:
-    """A value of a configuration as JSON can hold it: records become {"class", "config"}, functions their names."""
+    """A value of a configuration as JSON can hold it: records become {"class", "config"}, functions of the library
+    their names, and what is somebody's own {"own": name}."""
     if isinstance(value, Record):
         return {"class": type(value).__name__, "config": value.get_config()}
     if isinstance(value, (list, tuple)):
         return [serialize(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str, dict)):
+    if isinstance(value, Mapping):
+        return {key: serialize(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if hasattr(value, "tolist"):
         return value.tolist()
-    return getattr(value, "name", None) or getattr(value, "__name__", repr(value))
+    name = own_name(value)
+    return {"own": name} if is_own(value) else name
+
+
+def is_own(value: Any) -> bool:
+    """Whether a class, function or other object is not the library's, so that a file can hold its name alone."""
+    module = str(getattr(value, "__module__", ""))
+    common = ("builtins", "numpy") if isinstance(value, type) else ("numpy", "numpy.dtypes")  # int, np.tanh, a dtype
+    return module.partition(".")[0] != __name__.partition(".")[0] and module not in common
+
+
+def own_name(value: Any) -> str:
+    """The name of a class, function or record, else that of the object's class."""
+    return getattr(value, "name", None) or getattr(value, "__name__", None) or type(value).__name__
+
+
+def given_back(value: Any, kinds: Sequence[str] = ("own",)) -> Any:
+    """What `serialize` wrote, with the objects in the place of {"own": name}; UnknownNameError where there is none."""
+    if isinstance(value, list):
+        return [given_back(item, kinds) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"own"}:
+        return {key: given_back(item, kinds) for key, item in value.items()}
+    name = str(value["own"])
+    for kind in kinds[:1] if "<" in name else kinds:  # "<lambda>" is many
+        if (found := registry.find(f"{kind}.{name}")) is not None:
+            return found
+    raise UnknownNameError(f"{name!r} is not known here.", name=name)
 
 
 def spellings(names: dict[str, Any], base: type[Record]) -> list[str]:

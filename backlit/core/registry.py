@@ -8,12 +8,16 @@ in the table is looked for in the module that is known to define it.
 from __future__ import annotations
 
 import importlib
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from .errors import UnknownNameError, did_you_mean
 
 _table: dict[str, Any] = {}
 _homes: dict[str, str] = {}
+_lent = threading.local()
 
 
 def register(name: str, thing: Any) -> None:
@@ -49,7 +53,19 @@ def replace(name: str, thing: Any) -> None:
 
 def find(name: str) -> Any:
     """The thing of that name, or None."""
-    return _table.get(name)
+    lent = getattr(_lent, "things", None)
+    return lent[name] if lent and name in lent else _table.get(name)
+
+
+@contextmanager
+def lent(things: Mapping[str, Any]) -> Iterator[None]:
+    """Inside, in this thread, `find` finds these things by these names, before those of the table."""
+    before = getattr(_lent, "things", None)
+    _lent.things = {**(before or {}), **things}
+    try:
+        yield
+    finally:
+        _lent.things = before
 
 
 def names(prefix: str = "") -> list[str]:
@@ -61,9 +77,17 @@ def names(prefix: str = "") -> list[str]:
 home("op.", "backlit.ops")
 home("show.", "backlit.core.show")
 home("walk.", "backlit.core.walk")
+home("engine.compiled", "backlit.engines.compiled")
 home("engine.planned", "backlit.engines.planned")
 home("engine.reference", "backlit.engines.reference")
+home("engine.xla", "backlit.engines.xla")
 home("values.", "backlit.engines.reference")
 home("io.", "backlit.train.saving")
 home("show.summary", "backlit.train.summary")
 home("model.collapse", "backlit.train.collapse")
+home("doctor.", "backlit.doctor.report")
+home("frames.", "backlit.train.frames")
+home("labels.", "backlit.train.labels")
+home("view.equations", "backlit.view.equations")
+home("view.shapes", "backlit.view.shapes")
+home("view.explain", "backlit.view.explain")

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
+
+import numpy as np
+
+from .arguments import checked
 
 _lock = threading.Lock()
 _state = {"seed": int.from_bytes(os.urandom(4)), "models": 0, "draws": 0}
 
 
+@checked
 def set_seed(seed: int) -> None:
     """Make everything random that follows reproducible: weights, dropout, shuffling, draws.
 
     The k-th model built and the k-th draw made after this call depend on `seed` and k alone.
     """
     with _lock:
-        _state.update(seed=int(seed) & 0xFFFFFFFF, models=0, draws=0)
+        _state.update(seed=seed & 0xFFFFFFFF, models=0, draws=0)
+
+
+@checked
+def set_random_seed(seed: int) -> None:
+    """`set_seed`, and the seeds of Python's `random` and of NumPy's `np.random`, which this library does not use."""
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    set_seed(seed)
 
 
 def next_model_seed() -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, total_ordering
 from typing import Any, TypeAlias
 
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError, ShapeError, ValueRangeError
 
 
 @total_ordering
@@ -71,6 +71,7 @@ class Rows:
 
 
 M = Rows()
+_LONGEST = 1 << 62
 Dim: TypeAlias = int | Rows
 Shape: TypeAlias = tuple[Dim, ...]
 
@@ -121,8 +122,9 @@ def checked(shape: Any) -> Shape:
                 fix="give the length; pad sequences to one length",
             )
         length = dim if isinstance(dim, Rows) else _whole(dim, f"shape {dims!r}")
-        if isinstance(length, int) and length < 0:
-            raise ShapeError("an axis cannot have a negative length.", found=f"shape {dims!r}")
+        if isinstance(length, int) and not 0 <= length < _LONGEST:
+            what = "negative" if length < 0 else "such a"
+            raise ShapeError(f"an axis cannot have {what} length.", found=f"shape {dims!r}")
         out.append(length)
     return tuple(out)
 
@@ -202,7 +204,9 @@ class Rule:
 
     def __init__(self, text: str):
         self.text = text
-        left, right = text.split("->")
+        left, arrow, right = text.partition("->")
+        if not arrow:
+            raise ValueRangeError("a shape rule says what becomes of shapes.", expected="n k, k p -> n p", found=text)
         self.inputs = [_words(part) for part in left.split(",")]
         self.output = _words(right)
 

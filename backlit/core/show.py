@@ -149,9 +149,10 @@ def _label(name: str, write: Callable[..., Any]) -> str:
 
 
 def _symbol(name: str) -> str:
-    """A name as a LaTeX symbol: w1 is w_{1}, dense/kernel is text."""
-    if found := re.fullmatch(r"([A-Za-z])_?(\d+)", name):
-        return f"{found[1]}_{{{found[2]}}}"
+    """A name as a LaTeX symbol: w1 is w_{1}, dZ1 is dZ_{1}, dense/kernel is text."""
+    if found := re.fullmatch(r"(d?[A-Za-z])_?(\d+)('*)", name):
+        low = f"{found[1]}_{{{found[2]}}}"
+        return f"{{{low}{found[3]}}}" if found[3] else low
     escaped = re.sub(r"([_%#&${}])", r"\\\1", name)
     return escaped if len(name) == 1 else rf"\text{{{escaped}}}"
 

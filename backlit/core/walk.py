@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import registry
+from .arguments import checked
 from .errors import ArgumentError, GraphError, ShapeError
 from .node import FLOATS, Leaf, Node, flatten, inherit, intern, unflatten
 from .op import Op, as_node
@@ -43,22 +44,18 @@ class Graph:
     A graph is a value: it compares by identity, pickles, and may be an attribute of a node.
     """
 
+    @checked
     def __init__(
         self,
         inputs: Sequence[Leaf],
-        outputs: Sequence[Node],
-        updates: Mapping[Leaf, Node] | None = None,
+        outputs: Sequence[Any],
+        updates: Mapping[Leaf, Any] | None = None,
         gate: Node | None = None,
     ):
         self.inputs = tuple(inputs)
         self.outputs = tuple(map(as_node, outputs))
         self.updates = {leaf: as_node(new) for leaf, new in (updates or {}).items()}
         self.gate = gate
-        for node in self.inputs:
-            if not isinstance(node, Leaf):
-                raise ArgumentError(
-                    "the inputs of a graph are leaves.", found=repr(node), fix="make them with bl.input"
-                )
         for leaf, new in self.updates.items():
             _check_update(leaf, new)
 

@@ -9,7 +9,8 @@ step. How many steps a run has never changes the arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from ..core.shapes import Rows, show
 from ..core.walk import Graph
 
 Array = np.ndarray[Any, Any]
-ENGINES = ("planned", "reference")  # a new engine is a module and its name here
+ENGINES = ("planned", "reference", "compiled", "xla")  # a new engine is a module and its name here
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,13 @@ class Engine(Protocol):
 
 
 class Source(Protocol):
-    """Where batches come from: one column for each input of the graph that is no scalar, in order."""
+    """Where batches come from: one column for each input of the graph that is no scalar, in order.
 
-    steps: int
+    A batch may be read any number of times between the calls of `ready`.
+    """
+
+    def ready(self, start: int, count: int) -> int:
+        """How many of the steps start … start+count-1 can be run; what was before `start` is not asked for again."""
 
     def rows(self, step: int) -> int:
         """How many examples the batch of `step` has."""
@@ -83,6 +88,10 @@ class Arrays:
         self.length = len(self.columns[0])
         self.steps = -(-self.length // batch)
 
+    def ready(self, start: int, count: int) -> int:
+        """All steps that are left."""
+        return min(count, self.steps - start)
+
     def rows(self, step: int) -> int:
         """The batch size, less in the last step."""
         return min(self.batch, self.length - step * self.batch)
@@ -94,10 +103,58 @@ class Arrays:
         for column, buffer in zip(self.columns, buffers, strict=True):
             if self.order is None:
                 buffer[...] = column[begin:end]
-            elif isinstance(column, np.ndarray) and column.dtype == buffer.dtype:
+            elif _rows_in_line(column) and column.dtype == buffer.dtype:
                 np.take(column, self.order[begin:end], axis=0, out=buffer, mode="clip")
             else:
                 buffer[...] = column[self.order[begin:end]]
+
+
+def _rows_in_line(column: Any) -> bool:
+    """Whether `np.take` reads the rows where they are: of any other array it makes a whole copy first."""
+    return isinstance(column, np.ndarray) and column.flags.c_contiguous
+
+
+class Stream:
+    """Batches that come one after another; each is a list of columns. Their numbers of rows may differ.
+
+    The batches of a run of steps are held until `ready` is asked for a later step. What goes wrong while a batch is
+    fetched is raised when all batches before it have been run, so that the length of a run decides nothing.
+    """
+
+    def __init__(self, batches: Iterator[Sequence[Any]]):
+        self.batches = batches
+        self.held: deque[Sequence[Any]] = deque()
+        self.first = 0  # the step of the first batch that is held
+        self.problem: Exception | None = None
+
+    def ready(self, start: int, count: int) -> int:
+        """Fetch what is missing of these steps; fewer than `count` where the batches end."""
+        while self.first < start and self._reach(1):
+            self.held.popleft()
+            self.first += 1
+        if not self._reach(count) and self.problem is not None and not self.held:
+            raise self.problem
+        return min(count, len(self.held))
+
+    def _reach(self, count: int) -> bool:
+        """Hold `count` batches, if there are so many."""
+        while len(self.held) < count and self.problem is None:
+            try:
+                self.held.append(next(self.batches))
+            except StopIteration:
+                break
+            except Exception as problem:
+                self.problem = problem
+        return len(self.held) >= count
+
+    def rows(self, step: int) -> int:
+        """How many examples the batch has."""
+        return len(self.held[step - self.first][0])
+
+    def fill(self, step: int, buffers: Sequence[Array]) -> None:
+        """Copy the batch."""
+        for column, buffer in zip(self.held[step - self.first], buffers, strict=True):
+            buffer[...] = column[:]
 
 
 def rows_of(feed: Mapping[Leaf, Any]) -> int | None:

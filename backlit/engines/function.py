@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..core import registry
-from ..core.errors import ArgumentError, NonFiniteError, NotReadyError
+from ..core.arguments import checked
+from ..core.errors import ArgumentError, BacklitError, NonFiniteError, NotReadyError, ValueRangeError
 from ..core.node import FLOATS, Leaf, Node, spoken
-from ..core.op import as_node, cast
+from ..core.op import UNUSABLE, as_node, cast
 from ..core.walk import Graph, topological
 from .base import engine as engine_named
 from .reference import first_nonfinite
@@ -31,7 +32,13 @@ class Function:
                 found=str(len(values)),
             )
         feed: Any = {leaf: leaf.fitting(value) for leaf, value in zip(self.graph.inputs, values, strict=True)}
-        result = self.program.evaluate(feed)
+        try:
+            result = self.program.evaluate(feed)
+        except BacklitError:
+            raise
+        except UNUSABLE as error:
+            registry.lookup("values.reference")(self.graph.roots, feed)  # raises the error that names the operation
+            raise ValueRangeError(f"the graph cannot be computed for these values: {error}.") from error
         if not result.committed:
             raise nonfinite_error(self.graph, feed, "the updates of this call are not finite; nothing was written.")
         outputs = [value[()] if value.ndim == 0 else value for value in result.outputs]
@@ -41,8 +48,9 @@ class Function:
         return str(self.graph)
 
 
+@checked
 def compile(
-    outputs: Node | Sequence[Node] = (),
+    outputs: Any = (),
     inputs: Leaf | Sequence[Leaf] = (),
     updates: Mapping[Leaf, Any] | None = None,
     engine: str = "auto",

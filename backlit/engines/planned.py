@@ -29,7 +29,7 @@ from .threads import blas_threads
 
 Step = Callable[[], Any]
 _KEPT_PLANS = 4  # numbers of rows for which idle plans are kept
-_VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "slice", "flip", "split", "item"})
+_VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "slice", "flip", "split", "item", "windows"})
 
 
 def prepare(graph: Graph) -> Graph:
@@ -47,8 +47,8 @@ class Plan:
         self.inputs = {leaf: np.zeros(bind(leaf.shape, rows), leaf.dtype) for leaf in graph.inputs}
         gate = () if graph.gate is None else (graph.gate,)
         self.work = 0.0  # multiply-adds of the largest product
-        self.before = self._plan(topological((*gate, *graph.outputs)))
-        self.after = self._plan(topological(graph.updates.values())) + self._commits()
+        self.before = self._plan(self.order((*gate, *graph.outputs)))
+        self.after = self._plan(self.order(tuple(graph.updates.values()))) + self._commits()
         self.outputs = [self._before_commit(self.value[node]) for node in graph.outputs]
         self.gate = None if graph.gate is None else self.value[graph.gate]
 
@@ -67,18 +67,40 @@ class Plan:
         if not any(np.may_share_memory(value, leaf.array) for leaf in self.graph.updates):
             return value
         copy = np.empty_like(value)
-        self.before.append(partial(np.copyto, copy, value))
+        self.before.append(self.copy(copy, value))
         return copy
 
-    def _plan(self, order: Sequence[Node]) -> list[Step]:
-        calls: list[Step] = []
-        for node in order:
-            if node not in self.value:
-                calls += self._place(node)
-                self.pool.used(node)
+    def _plan(self, order: Sequence[Any]) -> list[Any]:
+        calls: list[Any] = []
+        for unit in order:
+            nodes = self.members(unit)
+            if nodes[-1] not in self.value:
+                calls += self.place(unit)
+                for node in nodes:
+                    self.pool.used(node)
         return calls
 
-    def _place(self, node: Node) -> list[Step]:
+    # ------------------------------------------------------------------ what another engine may do in its own way
+    def order(self, roots: Sequence[Node]) -> Sequence[Any]:
+        """What is placed one after the other for these roots: nodes."""
+        return topological(roots)
+
+    def members(self, unit: Any) -> Sequence[Node]:
+        """The nodes of a unit of `order`."""
+        return (unit,)
+
+    def copy(self, target: Array, value: Array) -> Any:
+        """The call that writes `value` into `target`, cast to its dtype."""
+        return partial(np.copyto, target, value, casting="unsafe")
+
+    def compute(self, node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> list[Any]:
+        """The calls that compute the value of `node` into `out`."""
+        if node.op.formula is not None:
+            return self._elementwise(node, inputs, out)
+        kernel: Callable[..., Step] = _KERNELS.get(node.op.name, _by_ref)
+        return [kernel(node, inputs, attrs, out)]
+
+    def place(self, node: Node) -> list[Any]:
         """Decide where the value of `node` lives; returns the calls that compute it."""
         if isinstance(node, Leaf):
             self.value[node] = self.inputs[node] if node in self.inputs else node.read()
@@ -96,12 +118,9 @@ class Plan:
             self.work = max(self.work, float(np.prod(np.shape(inputs[0]))) * np.shape(inputs[1])[-1])
         out = self.pool.take(node, bind(node.shape, self.rows))
         self.value[node] = out
-        if node.op.formula is not None:
-            return self._elementwise(node, inputs, out)
-        kernel: Callable[..., Step] = _KERNELS.get(node.op.name, _by_ref)
-        return [kernel(node, inputs, attrs, out)]
+        return self.compute(node, inputs, attrs, out)
 
-    def _view(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Step]:
+    def _view(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Any]:
         made = node.op.ref(*inputs, **attrs)
         parts = type(made) is tuple or type(inputs[0]) is tuple
         if parts or np.may_share_memory(made, inputs[0]) or made.size == 0:
@@ -109,7 +128,7 @@ class Plan:
             return []
         out = self.pool.take(node, made.shape)  # a reshape of a transpose: the numbers must move
         self.value[node] = out
-        return [partial(np.copyto, out.reshape(inputs[0].shape), inputs[0])]
+        return [self.copy(out.reshape(inputs[0].shape), inputs[0])]
 
     def _parts(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Step]:
         """A record with several outputs that are no views: each has an array of its own."""
@@ -127,7 +146,7 @@ class Plan:
     def _elementwise(self, node: Node, inputs: list[Any], out: Array) -> list[Step]:
         formula = node.op.formula
         if not formula.calls:
-            return [partial(np.copyto, out, inputs[0])]
+            return [self.copy(out, inputs[0])]
         made: list[Any] = []
 
         def read(operand: Operand) -> Any:
@@ -155,18 +174,18 @@ class Plan:
         empty = [np.zeros(np.shape(o), o.dtype) if isinstance(o, np.ndarray) else o for o in operands]
         return np.empty_like(np.asarray(function(*empty)))
 
-    def _commits(self) -> list[Step]:
+    def _commits(self) -> list[Any]:
         """The calls that write the new values. One that is itself a leaf being written is saved first."""
-        saves: list[Step] = []
-        writes: list[Step] = []
+        saves: list[Any] = []
+        writes: list[Any] = []
         slots = [leaf.array for leaf in self.graph.updates]
         for leaf, new in self.graph.updates.items():
             value = self.value[new]
             if any(np.may_share_memory(value, slot) for slot in slots):
                 copy = np.empty_like(value)
-                saves.append(partial(np.copyto, copy, value))
+                saves.append(self.copy(copy, value))
                 value = copy
-            writes.append(partial(np.copyto, leaf.array, value))
+            writes.append(self.copy(leaf.array, value))
         return saves + writes
 
 
@@ -264,7 +283,11 @@ class PlannedProgram:
             if plans:
                 return plans.pop()
         with np.errstate(all="ignore"):
-            return Plan(self.graph, rows)
+            return self.make(rows)
+
+    def make(self, rows: int | None) -> Plan:
+        """A plan for that number of rows."""
+        return Plan(self.graph, rows)
 
     def _return(self, plan: Plan) -> None:
         with self.lock:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..core import registry
-from ..core.errors import GraphError
+from ..core.errors import BacklitError, GraphError
 from ..core.node import Leaf, Node
+from ..core.op import UNUSABLE
 from ..core.shapes import bind, show
 from ..core.walk import Graph, topological
 from .base import Array, Program, Result, Run, Source, rows_of
@@ -31,7 +32,13 @@ def values(roots: Sequence[Node], feed: Mapping[Leaf, Any] | None = None) -> dic
     with np.errstate(all="ignore"):
         for node in topological(roots, lambda node: () if node in given else _below(node)):
             if node not in known:
-                known[node] = _value_of(node, known, rows)
+                try:
+                    known[node] = _value_of(node, known, rows)
+                except BacklitError:
+                    raise
+                except UNUSABLE as error:
+                    found = [show(np.shape(known[i])) for i in node.inputs if not i.several]
+                    raise node.op.refusal(error, found, node.attrs) from error
     return known
 
 

@@ -30,6 +30,15 @@ class Dataset:
     `target` names y. `classes[label]` is the name of a class, None when unknown or for a regression. `unit` is set when
     all columns share one unit, `image` is the shape of one row as a picture ((8, 8) for digits). `notes` says in plain
     sentences what the reader of the file decided.
+
+    The features stand in one place. Where `frame` is None they are `X`. Data from a table (CSV, parquet, …) have them
+    in `frame`, a pandas DataFrame of the raw feature columns, row for row with y, and X has shape (m, 0) until a
+    `Columns` encodes it:
+
+        columns = Columns.infer(data.frame, rows=train)
+        data = replace(data, X=columns.encode(data.frame), columns=columns.encoded, frame=None)
+
+    `y` has no rows where the data were read without labels (`read(..., labelled=False)`).
     """
 
     name: str
@@ -41,6 +50,7 @@ class Dataset:
     unit: str | None
     image: tuple[int, ...] | None
     notes: tuple[str, ...] = ()
+    frame: Any = None
 
 
 def load(name: str) -> Dataset:

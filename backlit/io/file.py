@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
+import re
+import secrets
+import stat
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,53 +19,84 @@ import numpy as np
 from ..core.errors import FileError, FileMissingError
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+_LONGEST_LIST = 1 << 16  # bytes that name the entries; a name takes about 70
+_ENTRY = re.compile(r"[a-z]+(\.[a-z0-9]+){1,2}")  # what we write: no folder, no drive, no way out of one
+_END = struct.Struct("<4sHHHHIIH")  # the last bytes of a zip without a comment
 
 
+# ---------------------------------------------------------------------- writing
 def write(path: Path, entries: Mapping[str, bytes]) -> None:
     """Write the entries under a temporary name beside `path`, flush them to the disk, and rename: all or nothing."""
+    write_bytes(path, _zipped(entries))
+
+
+def _zipped(entries: Mapping[str, bytes]) -> memoryview:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
             archive.writestr(zipfile.ZipInfo(name, _DATE), content)
-    write_bytes(path, buffer.getbuffer())
+    return buffer.getbuffer()
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` under a temporary name beside `path`, flush it to the disk, and rename: all or nothing."""
+    """Write `content` under a temporary name beside `path`, flush it to the disk, and rename: all or nothing.
+
+    A link is followed. The permissions of a file that is replaced are kept; a new one has those of the umask.
+    """
+    target = Path(os.path.realpath(path) if "\0" not in str(path) else path)
+    temporary = target.with_name(f".backlit-{secrets.token_hex(8)}.tmp")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise FileError(
-            f"cannot write {path}.", found=str(error), fix="choose a folder that exists and can be written"
-        ) from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
+        if target.is_dir():
+            raise IsADirectoryError(f"{target} is a folder")
+        mode = stat.S_IMODE(target.stat().st_mode) if os.path.exists(target) else None
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FileError(
-            f"cannot write {path}.", found=str(error), fix="free some space, or choose another folder"
-        ) from None
+        if mode is not None:
+            os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except (OSError, ValueError) as error:  # a name with a NUL in it
+        fix = "free some space, or choose another folder"
+        if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+            fix = "choose a folder that exists and can be written"
+        raise FileError(f"cannot write {path}.", found=str(error), fix=fix) from None
     finally:
-        if os.path.exists(temporary):
+        if os.path.lexists(temporary):
             os.unlink(temporary)
+    _settle(target.parent)
 
 
+def _settle(folder: Path) -> None:
+    """Flush the new name to the disk, where the system lets folders be opened."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError:
+            pass  # some file systems do not; the file is whole in any case
+        finally:
+            os.close(handle)
+
+
+# ---------------------------------------------------------------------- reading
 def read(path: Path) -> dict[str, bytes]:
-    """The entries of a file that `write` wrote. Compressed, doubled or damaged entries are refused."""
-    if not path.exists():
-        raise FileMissingError(f"there is no file {path}.", fix="give the path of a .backlit file")
+    """The entries of a file that `write` wrote. Compressed, doubled or damaged entries, and others than ours, are
+    refused before they are read."""
+    if not os.path.exists(path):
+        raise FileMissingError(f"there is no file {path}.", fix="give the path of a model file")
     try:
+        size = path.stat().st_size
+        _check_ends(path, size)
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-            if any(info.compress_type != zipfile.ZIP_STORED for info in infos) or len(
-                {i.filename for i in infos}
-            ) != len(infos):
-                raise _foreign(path, "its entries are compressed or doubled")
-            if sum(info.file_size for info in infos) > path.stat().st_size:
+            if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+                raise _foreign(path, "its entries are compressed")
+            if len({info.filename for info in infos}) != len(infos):
+                raise _foreign(path, "its entries are doubled")
+            if strange := [info.filename for info in infos if not _ENTRY.fullmatch(info.filename)]:
+                raise _foreign(path, f"it has an entry {strange[0]!r:.60}")
+            if sum(info.file_size for info in infos) > size:
                 raise _foreign(path, "its entries claim to be larger than the file")
             return {info.filename: archive.read(info) for info in infos}
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
@@ -71,15 +105,30 @@ def read(path: Path) -> dict[str, bytes]:
         raise _foreign(path, str(error)) from None
 
 
+def _check_ends(path: Path, size: int) -> None:
+    """Refuse by its first and last bytes what is no zip, and a list of entries that would take long to read."""
+    if size < _END.size:
+        raise _foreign(path, f"{size} bytes")
+    with open(path, "rb") as stream:
+        begin = stream.read(4)
+        stream.seek(-_END.size, os.SEEK_END)
+        end, _, _, _, _, listed, _, comment = _END.unpack(stream.read(_END.size))
+    if (begin, end, comment) != (b"PK\x03\x04", b"PK\x05\x06", 0):
+        raise _foreign(path, "it does not begin and end as such a file does: it was cut short, or is something else")
+    if listed > _LONGEST_LIST:
+        raise _foreign(path, f"a list of entries of {listed} bytes")
+
+
 def _foreign(path: Path, found: str) -> FileError:
     return FileError(
-        f"{path} is no model file that can be read.",
-        expected="a .backlit file, whole and unchanged",
+        f"{path} is no file of ours that can be read.",
+        expected="a file that backlit wrote, whole and unchanged",
         found=found,
         fix="copy it again, or train anew",
     )
 
 
+# ---------------------------------------------------------------------- tensors
 def pack(tensors: Mapping[str, Any]) -> bytes:
     """Tensors as safetensors bytes."""
     from safetensors.numpy import save
@@ -94,18 +143,72 @@ def unpack(content: bytes, path: Path) -> dict[str, Any]:
 
     try:
         return dict(load(content))
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _foreign(path, f"its tensors cannot be read: {error}") from None
 
 
+def unpack_file(path: Path, wanted: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
+    """The tensors of a .safetensors or .npz file; `wanted` has the shapes and dtypes that are looked for by name."""
+    if not os.path.exists(path):
+        raise FileMissingError(f"there is no file {path}.", fix="give the path of a .safetensors or .npz file")
+    if path.suffix == ".npz":
+        return _unpack_npz(path, wanted)
+    try:
+        return unpack(path.read_bytes(), path)
+    except OSError as error:
+        raise _foreign(path, str(error)) from None
+
+
+def pack_npz(tensors: Mapping[str, Any]) -> memoryview:
+    """Tensors as the bytes of an .npz file, as `numpy.savez` writes them."""
+    entries = {}
+    for name, value in tensors.items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.asarray(value, order="C"), allow_pickle=False)
+        entries[f"{name}.npy"] = buffer.getvalue()
+    return _zipped(entries)
+
+
+def _unpack_npz(path: Path, wanted: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
+    """Also of a compressed file: a tensor that is not wanted is not read, one that takes no memory stands for it. No
+    pickle is ever run."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = {}
+            for info in archive.infolist():
+                name = info.filename.removesuffix(".npy")
+                with archive.open(info) as stream:
+                    shape, _, dtype = _npy_header(stream)
+                if dtype.hasobject:
+                    raise ValueError(f"{name} holds Python objects, which only pickle could read")
+                if wanted.get(name) != (shape, dtype.name):
+                    found[name] = np.broadcast_to(np.zeros((), dtype), shape)
+                    continue
+                with archive.open(info) as stream:
+                    found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+            return found
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _foreign(path, f"its arrays cannot be read: {error}") from None
+
+
+def _npy_header(stream: Any) -> Any:
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read_header(stream)
+
+
+# ---------------------------------------------------------------------- JSON
 def to_json(value: Any) -> bytes:
     """JSON in a form that people can read."""
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+    try:
+        return json.dumps(value, indent=1, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FileError("a file cannot hold this.", expected="numbers, text, lists and dicts", found=str(error)) from None
 
 
 def from_json(content: bytes, path: Path) -> Any:
     """What JSON bytes say."""
     try:
         return json.loads(content)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _foreign(path, f"its JSON cannot be read: {error}") from None

@@ -1,49 +1,58 @@
-"""One way in for data: a bundled name or a file becomes a `Dataset`."""
+"""One way in for data: a bundled name, a file or a folder becomes a `Dataset`."""
 
 from __future__ import annotations
 
 import os
-import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
-from backlit.core.errors import ArgumentError, DataError, FileError, FileMissingError, did_you_mean
-from backlit.io import bundled
-from backlit.io.bundled import Dataset
+from ..core.errors import ArgumentError, BacklitError, DataError, FileError, FileMissingError, did_you_mean
+from . import arrays, bundled, delimited, idx, images
+from .bundled import Dataset
+from .cells import Cells, cells, columns_of, decimal_of
+from .infer import FEW_CATEGORIES
+from .kinds import Number, in_range, rows_of, shortened, sorted_names
+from .sources import counted, need
 
-_PAIRS = (("X", "y"), ("x", "y"), ("x_train", "y_train"), ("X_train", "y_train"))
-_OPTIONAL = ("classes", "columns")
-_NPZ_FIX = "write it with np.savez(path, X=X, y=y), where X and y are arrays of numbers or of strings"
-_UNREADABLE = (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
-
-
-class _Inputs(NamedTuple):
-    X: np.ndarray
-    unit: str | None
-    image: tuple[int, ...] | None
-    notes: tuple[str, ...]
-
-
-class _Targets(NamedTuple):
-    y: np.ndarray
-    classes: tuple[str, ...] | None
+TARGETS = ("target", "label", "class", "y")
+_TEXT = (".csv", ".tsv", ".txt")
+_STORED = (".parquet", ".feather", ".arrow")
+_LINES = (".jsonl", ".ndjson")
+_TABLES = (*_TEXT, *_STORED, *_LINES)
+_KNOWN = (*_TABLES, ".npz", ".npy")
+_EXPECTED = f"a path to a table ({', '.join(_TABLES)}), .npz, an IDX file or a folder of pictures"
+_MOST_UNLABELLED = 0.1
+_TRUTH = ("False", "True")
+_EXACT = 2.0**53  # whole numbers that float64 holds exactly
 
 
-def read(source: str | os.PathLike[str]) -> Dataset:
-    """The data called `source`: one of the bundled names, or the path of an `.npz` file.
+def read(
+    source: str | os.PathLike[str],
+    target: str | Sequence[str] | None = None,
+    *,
+    labelled: bool = True,
+    image: Sequence[int] | None = None,
+) -> Dataset:
+    """The data called `source`: a bundled name, a file, two files, or a folder of pictures.
 
-    The file holds X and y under the keys X/y, x/y or x_train/y_train, and optionally `classes` and `columns` (arrays of
-    strings). X of shape (m, n) is taken as it is; pictures (m, h, w), (m, h, w, 1) or (m, h, w, 3) become (m, h*w*c)
-    with `image` set. Strings and booleans in y become whole numbers, `classes` in natural order ("a2" before "a10").
-    x_test/y_test are left aside, and `notes` says so. A bundled name goes before a file of the same name.
+    - **Tables**: `.csv`, `.tsv`, `.txt` (also `.gz`), `.parquet`, `.feather`, `.arrow`, `.jsonl`. `target` names the
+      column of y, or several ("a,b" or a list, all numbers); without it a column called target, label, class or y is
+      taken. The other columns are `frame`, for a `Columns` to encode. Rows without a target are left out, up to 10 %.
+    - **Arrays**: `.npz` with X and y under the keys X/y, x/y or x_train/y_train, and optionally `classes` and `columns`
+      or `feature_names` (arrays of strings); two `.npy` files as "X.npy,y.npy". X of shape (m, n) is taken as it is;
+      pictures (m, h, w), (m, h, w, 1) or (m, h, w, 3) become (m, h*w*c) with `image` set. Strings and booleans in y
+      become whole numbers, `classes` in natural order ("a2" before "a10"). x_test/y_test are left aside.
+    - **IDX**, the format of MNIST: the file of images; that of labels is found by its name (or "IMAGES,LABELS").
+    - **Folders** `root/<class>/*.png` (.jpg, .bmp); `image` sets the size (h, w), or (h, w, 3) for colours.
 
-    Raises ArgumentError where `source` is no string or path, FileMissingError where nothing answers to it, FileError
-    for a file that cannot be read, DataError for content that cannot be used (empty, not finite, lengths that differ).
+    `labelled=False` reads rows to predict for: y may be absent and is empty, and `target` columns are passed over.
+    `notes` of the result says what was decided. A bundled name goes before a file of the same name.
+
+    Raises ArgumentError for arguments of the wrong kind, FileMissingError where nothing answers to `source`, FileError
+    for a file that cannot be read, DataError for content that cannot be used, a misspelt target among it.
 
     >>> read("iris").classes
     ('setosa', 'versicolor', 'virginica')
@@ -51,41 +60,65 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     Traceback (most recent call last):
         ...
     backlit.core.errors.FileMissingError: there is no file 'digit' and no bundled data set of that name.
-      expected  a path to an .npz file, or one of digits, breast_cancer, wine, iris, diabetes
+      expected  a path to a table (...), .npz, an IDX file or a folder of pictures, or one of digits, ...
       fix       did you mean 'digits'?
     """
     if not isinstance(source, (str, os.PathLike)):
         raise ArgumentError(
             "data are read from a name or a path.",
-            expected="a string, such as 'digits' or 'data.npz'",
+            expected="a string, such as 'digits' or 'data.csv'",
             found=f"{type(source).__name__}",
-            fix="pass arrays to fit directly; they need no reading",
+            fix="pass arrays and DataFrames to fit directly; they need no reading",
         )
+    wanted = _wanted(target)
+    paths = _paths(source)
+    if len(paths) == 1 and _suffix(paths[0]) in _TABLES and paths[0].is_file():
+        try:
+            return _table(paths[0], wanted, labelled)
+        except BacklitError as error:
+            error.fields.setdefault("where", str(paths[0]))
+            raise
+    data = bundled.load(str(source)) if source in bundled.NAMES else _arrays(paths, labelled, image)
+    if labelled and wanted not in (None, (data.target,)):
+        raise DataError(
+            f"the y of {data.name!r} cannot be chosen.",
+            expected=f"no target, or {data.target!r}",
+            found=f"target={target!r}",
+            why="only tables have a column for each name",
+        )
+    return data
+
+
+def is_table_file(source: str | os.PathLike[str]) -> bool:
+    """Whether `read` takes `source` for a table, in which a target can be named."""
+    return source not in bundled.NAMES and _suffix(Path(source)) in _TABLES
+
+
+def _wanted(target: Any) -> tuple[str, ...] | None:
+    names = (target,) if isinstance(target, str) else target
+    if names is None:
+        return None
+    if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+        raise ArgumentError("target must name columns.", expected="a name, or a list of names", found=repr(target)[:60])
+    return tuple(names)
+
+
+# ---------------------------------------------------------------------- which file
+def _paths(source: str | os.PathLike[str]) -> list[Path]:
+    """The file or folder that is meant, or the two files of "X.npy,y.npy"."""
     if source in bundled.NAMES:
-        return bundled.load(str(source))
+        return []
     path = Path(source)
-    _must_be_readable(path)
-    return _dataset(path, _arrays(path))
-
-
-def _must_be_readable(path: Path) -> None:
-    names = ", ".join(bundled.NAMES)
-    if not _exists(path):
-        raise FileMissingError(
-            f"there is no file {str(path)!r} and no bundled data set of that name.",
-            expected=f"a path to an .npz file, or one of {names}",
-            fix=did_you_mean(path.name, [*bundled.NAMES, *_neighbours(path)]),
-        )
-    if path.is_dir():
-        raise FileError(f"{str(path)!r} is a folder, not a file.", expected="a path to an .npz file")
-    if path.suffix.lower() != ".npz":
-        raise FileError(
-            f"{path.name!r} is of a kind that is not read.",
-            expected=f"an .npz file, or one of the bundled names {names}",
-            found=f"the suffix {path.suffix!r}" if path.suffix else "no suffix",
-            fix=_NPZ_FIX,
-            where=str(path),
-        )
+    if _exists(path):
+        return [path]
+    pair = [Path(part.strip()) for part in os.fspath(source).split(",")]
+    if len(pair) == 2 and all(_exists(part) for part in pair):
+        return pair
+    raise FileMissingError(
+        f"there is no file {str(path)!r} and no bundled data set of that name.",
+        expected=f"{_EXPECTED}, or one of {', '.join(bundled.NAMES)}",
+        fix=did_you_mean(path.name, [*bundled.NAMES, *_neighbours(path)]),
+    )
 
 
 def _exists(path: Path) -> bool:
@@ -97,246 +130,202 @@ def _exists(path: Path) -> bool:
 
 def _neighbours(path: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in path.parent.iterdir() if entry.suffix.lower() == ".npz")
+        return sorted(entry.name for entry in path.parent.iterdir() if _suffix(entry) in _KNOWN or idx.is_idx(entry))
     except (OSError, ValueError):
         return []
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the file that are used, by key, and an empty array for each of x_test and y_test that is there."""
-    try:
-        if not zipfile.is_zipfile(path):
-            raise FileError(
-                f"{path.name!r} is not an .npz file, or only the beginning of one.",
-                expected="a zip archive of arrays, as np.savez writes it",
-                found=f"{path.stat().st_size} bytes that do not end as a zip archive does",
-                fix=_NPZ_FIX,
-                where=str(path),
-            )
-        with np.load(path, allow_pickle=False) as file:
-            keys = list(file.files)
-            pair = _pair(keys, path)
-            found = {key: np.empty(0) for key in keys if key.lower() in ("x_test", "y_test")}
-            for name, key in zip(("X", "y", *_OPTIONAL), (*pair, *_OPTIONAL), strict=True):
-                if key in keys:
-                    found[name] = _array(file, key, path)
-            return found
-    except FileError:
-        raise
-    except _UNREADABLE as problem:
+def _suffix(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _arrays(paths: list[Path], labelled: bool, image: Sequence[int] | None) -> Dataset:
+    """Data that are numbers in their file."""
+    path = paths[0]
+    if path.is_dir() and len(paths) == 1:
+        return images.read(path, labelled, image)
+    if all(idx.is_idx(each) for each in paths):
+        if len(paths) == 1 and labelled:
+            paths = [path, idx.labels_of(path)]
+        found = {key: idx.read(each) for key, each in zip(("X", "y"), paths, strict=False)}
+        return arrays.dataset(path.name.split("-idx")[0].split(".")[0], str(path), found)
+    if all(_suffix(each) == ".npy" for each in paths) and (len(paths) == 2 or not labelled):
+        return arrays.read_npy(paths)
+    if len(paths) == 1 and _suffix(path) == ".npz":
+        return arrays.read_npz(path, labelled)
+    if len(paths) == 1 and _suffix(path) == ".npy":
         raise FileError(
-            f"{path.name!r} cannot be read.", found=_first_line(problem), fix=_NPZ_FIX, where=str(path)
-        ) from problem
-
-
-def _pair(keys: Sequence[str], path: Path) -> tuple[str, str]:
-    for pair in _PAIRS:
-        if set(pair) <= set(keys):
-            return pair
+            f"{path.name!r} holds one array.", expected="X and y", fix="name both: X.npy,y.npy", where=str(path)
+        )
     raise FileError(
-        f"{path.name!r} does not hold a pair of X and y.",
-        expected="the keys " + ", or ".join(f"{x} and {y}" for x, y in _PAIRS[:3]),
-        found=", ".join(keys) if keys else "no arrays at all",
-        fix="name the arrays when saving: np.savez(path, X=X, y=y)",
+        f"{path.name!r} is of a kind that is not read.",
+        expected=f"{_EXPECTED}, or one of the bundled names {', '.join(bundled.NAMES)}",
+        found=f"the suffix {path.suffix!r}" if path.suffix else "no suffix",
+        fix="save a table as .csv; save arrays with np.savez(path, X=X, y=y)",
         where=str(path),
     )
 
 
-def _array(file: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
+# ---------------------------------------------------------------------- tables
+def _table(path: Path, wanted: tuple[str, ...] | None, labelled: bool) -> Dataset:
+    """A table as frame, y and what is known about them."""
+    suffix = _suffix(path)
+    notes: list[str]
+    if suffix in _STORED:
+        frame, notes = _stored(path, suffix), []
+    else:
+        frame, notes = delimited.read_json_lines(path) if suffix in _LINES else delimited.read(path)
+    found = columns_of(frame)
+    if not len(frame):
+        raise FileError(f"{path.name!r} has no rows.", expected="at least one row")
+    names = _targets(tuple(found), wanted, labelled, notes)
+    features = [name for name in found if name not in names]
+    if not features:
+        raise DataError("the table has no column besides the target.", found=shortened(names))
+    y, classes = np.empty(0), None
+    if labelled:
+        columns = [_relevant(cells(name, found[name])) for name in names]
+        rows = _labelled_rows(columns, notes)
+        y, classes = _y([column.take(rows) for column in columns])
+        frame = frame.iloc[rows]
+    return Dataset(
+        name=Path(path.name.removesuffix(".gz")).stem,
+        X=np.empty((len(frame), 0), np.float32),
+        y=y,
+        columns=tuple(features),
+        target=", ".join(names) or "y",
+        classes=classes,
+        unit=None,
+        image=None,
+        notes=tuple(notes),
+        frame=frame[features].reset_index(drop=True),
+    )
+
+
+def _stored(path: Path, suffix: str) -> Any:
+    """The table of a parquet or Arrow file, its column types as they are stored."""
+    need("pyarrow", "pyarrow", "tables", path)
+    from pyarrow import ArrowException, feather, ipc, parquet
+
     try:
-        value = file[key]
-    except _UNREADABLE as problem:
-        python_objects = "allow_pickle" in str(problem)
+        with path.open("rb") as stream:
+            begin = stream.read(4)
+            stream.seek(0)
+            if suffix == ".parquet" and begin != b"PAR1":
+                raise ValueError("it does not begin as a parquet file does")
+            if suffix == ".parquet" or begin in (b"ARRO", b"FEA1"):
+                table = parquet.read_table(path) if suffix == ".parquet" else feather.read_table(path)
+            else:
+                table = ipc.open_stream(stream).read_all()
+        frame = table.to_pandas()
+    except (ArrowException, OSError, ValueError, KeyError, TypeError, NotImplementedError) as problem:
         raise FileError(
-            f"the array {key!r} of {path.name!r} cannot be read.",
-            expected="an array of numbers or of strings",
-            found="an array of Python objects" if python_objects else _first_line(problem),
-            why="such an array is stored as a pickle, which can run any code when read" if python_objects else "",
-            fix=f"save {key}.astype(float) or {key}.astype(str)" if python_objects else _NPZ_FIX,
+            f"{path.name!r} cannot be read as a {suffix[1:]} file.",
+            found=(str(problem).splitlines() or [""])[0],
+            fix="write it again, or copy it whole",
             where=str(path),
         ) from problem
-    if not isinstance(value, np.ndarray):
-        raise FileError(f"the entry {key!r} of {path.name!r} is not an array.", fix=_NPZ_FIX, where=str(path))
-    return value.astype(value.dtype.newbyteorder("="), copy=False)
+    named = frame.index.names != [None]
+    frame = frame.reset_index(drop=not named)
+    frame.columns = [str(name) for name in frame.columns]
+    return frame
 
 
-def _first_line(problem: BaseException) -> str:
-    return (str(problem).splitlines() or [""])[0] or type(problem).__name__
-
-
-def _dataset(path: Path, arrays: dict[str, np.ndarray]) -> Dataset:
-    where = str(path)
-    inputs = _inputs(arrays["X"], where)
-    targets = _targets(arrays["y"], _texts(arrays, "classes", where), where)
-    if len(inputs.X) != len(targets.y):
+def _targets(
+    names: tuple[str, ...], wanted: tuple[str, ...] | None, labelled: bool, notes: list[str]
+) -> tuple[str, ...]:
+    """The columns of y."""
+    if wanted is not None and len(wanted) == 1 and wanted[0] not in names:
+        parts = tuple(part.strip() for part in wanted[0].split(","))
+        wanted = parts if set(parts) <= set(names) else wanted
+    if not labelled:
+        return tuple(name for name in wanted or () if name in names)
+    if wanted is None:
+        usual = [name for name in names if name.lower() in TARGETS]
+        if len(usual) != 1:
+            raise DataError(
+                "the table does not say which column is to be learnt.",
+                expected=f"a column called {', '.join(TARGETS[:-1])} or {TARGETS[-1]}, or a target",
+                found=("several of these: " if usual else "") + shortened(usual or names, 40),
+                fix=f"name it: --target {names[-1]}, or target={names[-1]!r}",
+            )
+        notes.append(f"the target is the column {usual[0]!r}, by its name")
+        return (usual[0],)
+    absent = [name for name in wanted if name not in names]
+    if absent:
         raise DataError(
-            "X and y are not equally long.",
-            expected="one y for each row of X",
-            found=f"{len(inputs.X)} rows in X, {len(targets.y)} in y",
-            where=where,
+            f"the table has no column {absent[0]!r}.",
+            expected=f"one of {shortened(names, 40)}",
+            fix=did_you_mean(absent[0], names) or f"name one of them: --target {names[-1]}",
         )
-    return Dataset(
-        name=path.stem,
-        X=inputs.X,
-        y=targets.y,
-        columns=_columns(_texts(arrays, "columns", where), inputs, where),
-        target="y",
-        classes=targets.classes,
-        unit=inputs.unit,
-        image=inputs.image,
-        notes=(*inputs.notes, *_left_aside(arrays)),
-    )
+    return tuple(dict.fromkeys(wanted))
 
 
-def _left_aside(arrays: dict[str, np.ndarray]) -> list[str]:
-    keys = [key for key in arrays if key.lower() in ("x_test", "y_test")]
-    return [f"{' and '.join(keys)} of the file are left aside; the rows read are split anew"] if keys else []
+def _relevant(column: Cells) -> Cells:
+    """A target with "-" and "none" as names of classes, where it is not numbers: + and - are such names."""
+    if column.kind in ("text", "name") and decimal_of(column) not in (".", ","):
+        names = np.array([str(value).lower() in ("-", "none") for value in column.values], dtype=bool)
+        return Cells(column.name, column.kind, column.values, column.missing & ~names, column.dtype)
+    return column
 
 
-def _inputs(X: np.ndarray, where: str) -> _Inputs:
-    _must_be_numbers(X, where)
-    _must_be_full("X", X, where)
-    _must_be_finite("X", X, where)
-    if X.dtype == np.bool_:
-        X = X.astype(np.float32)
-    pixels = "pixel" if X.dtype == np.uint8 or X.ndim > 2 else None
-    if X.ndim == 1:
-        return _Inputs(X[:, None], pixels, None, (f"X of shape {X.shape} is read as one column",))
-    if X.ndim == 2:
-        return _Inputs(np.ascontiguousarray(X), pixels, None, ())
-    image = X.shape[1:3] if X.ndim == 3 or X.shape[-1] == 1 else X.shape[1:]
-    flat = np.ascontiguousarray(X).reshape(len(X), -1)
-    return _Inputs(flat, pixels, image, (f"pictures of shape {image} are laid out as {flat.shape[1]} columns",))
-
-
-def _must_be_numbers(X: np.ndarray, where: str) -> None:
-    if X.dtype.kind not in "biuf":
-        raise DataError("X must hold numbers.", found=f"an array of dtype {X.dtype}", where=where)
-    if X.ndim in (1, 2, 3) or (X.ndim == 4 and X.shape[-1] in (1, 3)):
-        return
-    raise DataError(
-        "X has a shape that is neither a table nor pictures.",
-        expected="(m, n), or pictures (m, h, w), (m, h, w, 1) or (m, h, w, 3)",
-        found=f"{X.shape}",
-        where=where,
-    )
-
-
-def _must_be_full(name: str, array: np.ndarray, where: str) -> None:
-    if array.size == 0:
+def _labelled_rows(columns: Sequence[Cells], notes: list[str]) -> np.ndarray:
+    """The rows that have a target."""
+    missing = np.any([column.missing for column in columns], axis=0)
+    count, name = int(missing.sum()), shortened([column.name for column in columns])
+    if count > _MOST_UNLABELLED * len(missing):
         raise DataError(
-            f"{name} is empty.", expected="at least one row and one column", found=f"{array.shape}", where=where
+            f"the target {name!r} is missing in {count} of {len(missing)} rows.",
+            expected="at most 10 % of the rows without a target; those are left out",
+            found=rows_of(columns[0], missing),
+            fix="fill it in, remove these rows, or name another target",
         )
-
-
-def _must_be_finite(name: str, array: np.ndarray, where: str) -> None:
-    if array.dtype.kind != "f":
-        return
-    bad = ~np.isfinite(array)
-    count = int(bad.sum())
     if count:
-        place = tuple(int(axis) for axis in np.unravel_index(int(bad.argmax()), array.shape))
-        at = place[0] if len(place) == 1 else place
+        notes.append(f"{counted(count, 'row')} of {len(missing)} left out, without a target")
+    return np.flatnonzero(~missing)
+
+
+def _y(columns: Sequence[Cells]) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """y and the names of its classes, from columns without missing values."""
+    if len(columns) == 1:
+        return _labels(columns[0])
+    values = [_labels(column) for column in columns]
+    for column, (_, names) in zip(columns, values, strict=True):
+        if names not in (None, _TRUTH):
+            raise DataError(
+                f"the target {column.name!r} holds no numbers.",
+                expected="numbers in all columns, where there are several targets",
+                found=shortened(names or ()),
+            )
+    return np.stack([y for y, _ in values], axis=1), None
+
+
+def _labels(column: Cells) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Numbers as they are, whole ones as int64; text as numbers of its classes, in natural order."""
+    decimal = decimal_of(column) if column.kind == "text" else "."
+    if column.kind in ("other", "date") or decimal == "groups":
         raise DataError(
-            f"{name} holds values that are not finite numbers.",
-            found=f"{count} of {array.size} values are NaN or infinite, the first is {name}[{at}] = {array[place]}",
-            why="one NaN makes every parameter NaN in the first training step",
-            fix="remove those rows or columns, or fill them in, before saving the file",
-            where=where,
+            f"the target {column.name!r} cannot be learnt.",
+            expected="numbers or the names of classes",
+            found=f"{column.dtype}, such as {column.words()[0]!r}",
+            fix="write numbers without marks between thousands" if decimal == "groups" else "name another column",
         )
-
-
-def _targets(y: np.ndarray, classes: tuple[str, ...] | None, where: str) -> _Targets:
-    _must_be_full("y", y, where)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim not in (1, 2):
-        raise DataError("y has a shape that is not read.", expected="(m,) or (m, k)", found=f"{y.shape}", where=where)
-    if y.dtype.kind in "US" and y.ndim == 1:
-        return _named_targets(np.asarray(_strings(y)), classes, where)
-    if y.dtype.kind not in "biuf":
+    if column.kind == "number" or (column.kind == "text" and decimal in (".", ",")):
+        y = in_range(column.name, Number(column.name, decimal=decimal).read(column), np.float32)
+        integers = column.dtype.startswith(("Int", "UInt")) or (
+            column.kind == "text" and not any(set(".,eE") & set(text) for text in column.distinct())
+        )
+        return (y.astype(np.int64) if integers and np.abs(y).max() < _EXACT else y), None
+    names = sorted_names(column.distinct())
+    if column.kind == "text" and len(names) > max(FEW_CATEGORIES, len(column.values) / 2):
         raise DataError(
-            "y must hold numbers, or in one dimension strings.",
-            found=f"an array of dtype {y.dtype} and shape {y.shape}",
-            where=where,
+            f"the target {column.name!r} has a text of its own in most rows.",
+            expected="the names of a few classes, or numbers",
+            found=f"{len(names)} different texts in {len(column.values)} rows, such as {shortened(names, 3)}",
+            fix="name another column",
         )
-    _must_be_finite("y", y, where)
-    if y.dtype == np.bool_ and y.ndim == 1 and classes is None:
-        classes = ("False", "True")
-    if y.dtype.kind in "biu":
-        y = y.astype(np.int64)
-    if classes is not None:
-        _must_fit(y, classes, where)
-    return _Targets(y, classes)
-
-
-def _named_targets(y: np.ndarray, classes: tuple[str, ...] | None, where: str) -> _Targets:
-    names, codes = np.unique(y, return_inverse=True)
-    found = [str(name) for name in names]
-    order = sorted(found, key=_natural) if classes is None else list(classes)
-    missing = [name for name in found if name not in order]
-    if missing:
-        raise DataError(
-            "y holds a label that is not among the classes of the file.",
-            expected=f"one of {', '.join(order)}",
-            found=repr(missing[0]),
-            fix=did_you_mean(missing[0], order),
-            where=where,
-        )
-    place = {name: index for index, name in enumerate(order)}
-    return _Targets(np.array([place[name] for name in found], dtype=np.int64)[codes], tuple(order))
-
-
-def _natural(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """A sorting key under which "a2" stands before "a10"; the text itself decides between "1" and "01"."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts), text
-
-
-def _must_fit(y: np.ndarray, classes: tuple[str, ...], where: str) -> None:
-    if y.ndim == 2:
-        fits = y.shape[1] == len(classes)
-        expected, found = f"one column of y for each of the {len(classes)} classes", f"{y.shape[1]} columns"
-    else:
-        fits = bool(np.all((y >= 0) & (y < len(classes)) & (y == np.floor(y))))
-        expected = f"whole numbers 0..{len(classes) - 1} in y, one for each of the {len(classes)} classes"
-        found = f"values from {y.min()} to {y.max()}"
-    if not fits:
-        raise DataError("y and classes do not fit together.", expected=expected, found=found, where=where)
-
-
-def _strings(array: np.ndarray) -> list[str]:
-    if array.dtype.kind == "S":
-        return [value.decode("utf-8", "replace") for value in array.tolist()]
-    return [str(value) for value in array.tolist()]
-
-
-def _texts(arrays: dict[str, np.ndarray], key: str, where: str) -> tuple[str, ...] | None:
-    if key not in arrays:
-        return None
-    array = arrays[key]
-    if array.ndim != 1 or array.dtype.kind not in "USiu":
-        raise DataError(
-            f"{key} must be a list of names.",
-            expected="an array of strings with one dimension",
-            found=f"an array of dtype {array.dtype} and shape {array.shape}",
-            where=where,
-        )
-    names = _strings(array)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{key} holds a name twice.", found=repr(twice), where=where)
-    return tuple(names)
-
-
-def _columns(given: tuple[str, ...] | None, inputs: _Inputs, where: str) -> tuple[str, ...]:
-    n = inputs.X.shape[1]
-    if given is None:
-        places = np.ndindex(*inputs.image) if inputs.image else [(index,) for index in range(n)]
-        prefix = "pixel_" if inputs.image else "x"
-        return tuple(prefix + "_".join(str(axis) for axis in place) for place in places)
-    if len(given) != n:
-        raise DataError(
-            "columns does not name each column of X.", expected=f"{n} names", found=f"{len(given)} names", where=where
-        )
-    return given
+    if set(names) <= set(_TRUTH):
+        names = _TRUTH
+    place = {name: code for code, name in enumerate(names)}
+    return np.array([place[text] for text in column.values], dtype=np.int64), names

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 from ..core import registry
-from ..core.errors import ArgumentError, UnknownNameError, ValueRangeError, did_you_mean
+from ..core.arguments import Finite, NotNegative, shown, takes
+from ..core.errors import ArgumentError, UnknownNameError, did_you_mean
 from ..core.op import Op
 from ..core.shapes import Shape, normal_axes
 from ..ops import nn
 from ..ops.elementwise import greater, minimum, where
 from .checks import floating, optional
-from .constraints import Constraint
+from .constraints import Constraint, ConstraintLike
+from .initializers import InitializerLike
 from .layer import Layer
+from .regularizers import RegularizerLike
 
 
 def resolve(identifier: Any) -> Callable[[Any], Any]:
@@ -25,7 +27,9 @@ def resolve(identifier: Any) -> Callable[[Any], Any]:
     if isinstance(identifier, Mapping):  # a layer, as a configuration describes it
         return Layer.get(identifier)
     if callable(identifier):
-        return identifier
+        if not isinstance(identifier, (Op, Layer)) and not takes(identifier, 1):
+            raise ArgumentError(f"{shown(identifier)} is no activation.", expected="a function of one node")
+        return identifier  # type: ignore[no-any-return]
     if not isinstance(identifier, str):
         raise ArgumentError(
             f"{identifier!r} is no activation.", expected="a name such as 'relu', or a function of a node"
@@ -34,7 +38,10 @@ def resolve(identifier: Any) -> Callable[[Any], Any]:
     if isinstance(found, Op) and found.role == "activation":
         return found
     raise UnknownNameError(
-        f"there is no activation {identifier!r}.", expected=", ".join(names()), fix=did_you_mean(identifier, names())
+        f"there is no activation {identifier!r}.",
+        name=identifier,
+        expected=", ".join(names()),
+        fix=did_you_mean(identifier, names()),
     )
 
 
@@ -81,17 +88,15 @@ class ReLU(Layer):
 
     def __init__(
         self,
-        max_value: float | None = None,
-        negative_slope: float = 0.0,
-        threshold: float = 0.0,
+        max_value: NotNegative | None = None,
+        negative_slope: NotNegative = 0.0,
+        threshold: NotNegative = 0.0,
         *,
         name: str | None = None,
         dtype: str | None = None,
     ):
         super().__init__(name=name, dtype=dtype)
-        self.max_value = None if max_value is None else _not_negative("ReLU", "max_value", max_value)
-        self.negative_slope = _not_negative("ReLU", "negative_slope", negative_slope)
-        self.threshold = _not_negative("ReLU", "threshold", threshold)
+        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The bent line."""
@@ -114,9 +119,9 @@ class LeakyReLU(Layer):
     True
     """
 
-    def __init__(self, negative_slope: float = 0.3, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, negative_slope: NotNegative = 0.3, *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        self.negative_slope = _not_negative("LeakyReLU", "negative_slope", negative_slope)
+        self.negative_slope = negative_slope
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The bent line."""
@@ -134,10 +139,10 @@ class PReLU(Layer):
 
     def __init__(
         self,
-        alpha_initializer: Any = "zeros",
-        alpha_regularizer: Any = None,
-        alpha_constraint: Any = None,
-        shared_axes: Any = None,
+        alpha_initializer: InitializerLike = "zeros",
+        alpha_regularizer: RegularizerLike | None = None,
+        alpha_constraint: ConstraintLike | None = None,
+        shared_axes: int | Sequence[int] | None = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -174,7 +179,7 @@ class ELU(Layer):
     [[-2.0, 3.0]]
     """
 
-    def __init__(self, alpha: float = 1.0, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, alpha: Finite = 1.0, *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
         self.alpha = alpha
 
@@ -191,16 +196,10 @@ class Softmax(Layer):
     [[0.5, 0.5]]
     """
 
-    def __init__(self, axis: Any = -1, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, axis: int | Sequence[int] = -1, *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
         self.axis = axis
 
     def call(self, x: Any, training: bool = False) -> Any:
         """softmax(x)."""
         return nn.softmax(floating(x, self.dtype), axis=self.axis)
-
-
-def _not_negative(kind: str, what: str, value: Any) -> float:
-    if not isinstance(value, Real) or not float(value) >= 0:
-        raise ValueRangeError(f"{kind} cannot use this {what}.", expected="a number from 0", found=repr(value))
-    return float(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, TypeVar
 
 from ..core.errors import ShapeError, ValueRangeError
@@ -15,16 +14,12 @@ from ..core.shapes import Rows, Shape, normal_axes, show
 Kind = TypeVar("Kind", bound=Record)
 
 
-def whole(kind: str, what: str, value: Any, least: int = 1) -> int:
-    """`value` as a whole number, NumPy's too; `what` completes "<kind> needs ..."."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueRangeError(f"{kind} needs {what}.", expected=f"a whole number from {least}", found=repr(value))
-    return int(value)
-
-
-def single(value: Any) -> Any:
-    """The number in a tuple of one, as Keras writes kernel_size=(3,); anything else as it is."""
-    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+def single(kind: str, what: str, value: int | Sequence[int]) -> int:
+    """The number itself, or the one in a list of one, as Keras writes kernel_size=(3,)."""
+    each = [value] if isinstance(value, int) else value
+    if len(each) != 1:
+        raise ValueRangeError(f"{kind} has one axis to slide along.", expected="one number", found=f"{what}={value!r}")
+    return each[0]
 
 
 def optional(family: type[Kind], identifier: Any) -> Kind | None:

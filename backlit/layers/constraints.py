@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
 
-from ..core.errors import ValueRangeError
+from ..core.arguments import NotNegative
+from ..core.errors import ValueRangeError, not_written
 from ..core.record import Record, spellings
 from ..ops.elementwise import clip, maximum, sqrt, square
 from ..ops.reduce import sum as sum_
@@ -29,7 +30,11 @@ class Constraint(Record):
 
     def __call__(self, w: Any) -> Any:
         """What `w` becomes."""
-        raise NotImplementedError(f"{type(self).__name__}.__call__")
+        raise not_written(self, "__call__(self, w)")
+
+
+ConstraintLike: TypeAlias = Annotated[Any, Constraint.get]  # an object, a class, a name or a configuration
+_Axes: TypeAlias = int | Sequence[int] | None
 
 
 def _norm(w: Any, axis: Any) -> Any:
@@ -52,8 +57,8 @@ class MaxNorm(Constraint):
     The kernel of Dense is (inputs, units): `axis=0`, the default, holds each unit's weights.
     """
 
-    def __init__(self, max_value: float = 2, axis: Any = 0):
-        self.max_value, self.axis = _bound("MaxNorm", "max_value", max_value), axis
+    def __init__(self, max_value: NotNegative = 2, axis: _Axes = 0):
+        self.max_value, self.axis = max_value, axis
 
     def __call__(self, w: Any) -> Any:
         """w · min(|w|, max_value) / |w|."""
@@ -64,7 +69,7 @@ class MaxNorm(Constraint):
 class UnitNorm(Constraint):
     """w / |w|, where |w| is the length over `axis`: each unit's weights get length 1."""
 
-    def __init__(self, axis: Any = 0):
+    def __init__(self, axis: _Axes = 0):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
@@ -76,22 +81,19 @@ class MinMaxNorm(Constraint):
     """The length over `axis` is brought between `min_value` and `max_value`; with `rate` below 1 only that part of
     the way at each step."""
 
-    def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0):
-        self.min_value = _bound("MinMaxNorm", "min_value", min_value)
-        self.max_value = _bound("MinMaxNorm", "max_value", max_value, self.min_value)
-        self.rate, self.axis = _bound("MinMaxNorm", "rate", rate), axis
+    def __init__(
+        self, min_value: NotNegative = 0.0, max_value: NotNegative = 1.0, rate: NotNegative = 1.0, axis: _Axes = 0
+    ):
+        if max_value < min_value:
+            found = f"min_value={min_value}, max_value={max_value}"
+            raise ValueRangeError("MinMaxNorm: max_value is below min_value.", found=found)
+        self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
 
     def __call__(self, w: Any) -> Any:
         """w · (rate · clipped length + (1 - rate) · length) / length."""
         norm = _norm(w, self.axis)
         wanted = self.rate * clip(norm, self.min_value, self.max_value) + (1 - self.rate) * norm
         return w * (wanted / (norm + _EPSILON))
-
-
-def _bound(kind: str, what: str, value: Any, least: float = 0.0) -> float:
-    if not isinstance(value, Real) or not float(value) >= least:
-        raise ValueRangeError(f"{kind} cannot use this {what}.", expected=f"a number from {least:g}", found=repr(value))
-    return float(value)
 
 
 __all__ = spellings(globals(), Constraint)

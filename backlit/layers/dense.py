@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.arguments import Count
 from ..core.errors import ShapeError
 from ..core.shapes import Shape, show
 from ..ops.linalg import matmul
 from ..ops.reduce import size
 from .activation import resolve
-from .checks import optional, whole
-from .constraints import Constraint
+from .checks import optional
+from .constraints import Constraint, ConstraintLike
+from .initializers import InitializerLike
 from .layer import Layer
-from .regularizers import Regularizer
+from .regularizers import Regularizer, RegularizerLike
 
 
 class Dense(Layer):
@@ -31,23 +33,23 @@ class Dense(Layer):
 
     def __init__(
         self,
-        units: int,
+        units: Count,
         activation: Any = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike | None = None,
+        bias_regularizer: RegularizerLike | None = None,
+        activity_regularizer: RegularizerLike | None = None,
+        kernel_constraint: ConstraintLike | None = None,
+        bias_constraint: ConstraintLike | None = None,
         *,
         name: str | None = None,
         trainable: bool = True,
         dtype: str | None = None,
     ):
         super().__init__(name=name, trainable=trainable, dtype=dtype)
-        self.units, self.use_bias = whole("Dense", "a number of units", units), use_bias
+        self.units, self.use_bias = units, use_bias
         self.activation = resolve(activation)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer

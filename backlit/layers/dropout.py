@@ -3,16 +3,17 @@ in the batch: the same on every engine, and the same again in a run of the same 
 
 from __future__ import annotations
 
-from numbers import Real
+from collections.abc import Sequence
 from typing import Any
 
-from ..core.errors import ShapeError, ValueRangeError
+from ..core.arguments import Decay, Natural, Share
+from ..core.errors import ShapeError
 from ..core.node import Node
 from ..core.op import literal
 from ..core.shapes import Shape, show
 from ..ops.elementwise import where
 from ..ops.random import bernoulli, normal
-from .checks import floating, whole
+from .checks import floating
 from .layer import Layer
 
 
@@ -21,7 +22,7 @@ class _Noise(Layer):
 
     def __init__(self, seed: int | None, name: str | None, dtype: str | None):
         super().__init__(name=name, dtype=dtype)
-        self.own_seed = None if seed is None else whole(type(self).__name__, "a seed", seed, least=0)
+        self.own_seed = seed
 
     def place(self) -> tuple[Node, Node, int]:
         """(seed, step, stream) of this call's draw."""
@@ -53,15 +54,15 @@ class Dropout(_Noise):
 
     def __init__(
         self,
-        rate: float,
-        noise_shape: Any = None,
-        seed: int | None = None,
+        rate: Decay,
+        noise_shape: Sequence[Any] | None = None,
+        seed: Natural | None = None,
         *,
         name: str | None = None,
         dtype: str | None = None,
     ):
         super().__init__(seed, name, dtype)
-        self.rate = _share("Dropout", "numbers to drop", rate)
+        self.rate = rate
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -98,12 +99,9 @@ class GaussianNoise(_Noise):
     ([[1.0]], (1, 1))
     """
 
-    def __init__(self, stddev: float, seed: int | None = None, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, stddev: Share, seed: Natural | None = None, *, name: str | None = None, dtype: str | None = None):
         super().__init__(seed, name, dtype)
-        width: Any = stddev
-        if not isinstance(width, Real) or not 0 <= float(width) <= 1:
-            raise ValueRangeError("GaussianNoise needs a width.", expected="0 <= stddev <= 1", found=f"stddev={width}")
-        self.stddev = float(width)
+        self.stddev = stddev
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x + noise while training."""
@@ -120,17 +118,11 @@ class GaussianDropout(_Noise):
     [[1.0]]
     """
 
-    def __init__(self, rate: float, seed: int | None = None, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, rate: Decay, seed: Natural | None = None, *, name: str | None = None, dtype: str | None = None):
         super().__init__(seed, name, dtype)
-        self.rate = _share("GaussianDropout", "noise", rate)
+        self.rate = rate
 
     def call(self, x: Any, training: bool = False) -> Any:
         """x · noise while training."""
         x = floating(x, self.dtype)
         return x * self.normal(x, 1.0, (self.rate / (1 - self.rate)) ** 0.5) if training and self.rate else x
-
-
-def _share(kind: str, what: str, rate: Any) -> Any:
-    if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
-        raise ValueRangeError(f"{kind} needs a share of {what}.", expected="0 <= rate < 1", found=f"rate={rate}")
-    return rate

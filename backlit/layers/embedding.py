@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from ..core.arguments import Count
 from ..core.errors import ShapeError
-from ..core.node import INTEGERS
+from ..core.node import INTEGERS, as_array
 from ..core.shapes import Shape
 from ..ops.elementwise import cast, equal, floor, where
 from ..ops.index import gather
-from .checks import not_yet, optional, whole
-from .constraints import Constraint
-from .initializers import Constant
+from .checks import not_yet, optional
+from .constraints import Constraint, ConstraintLike
+from .initializers import Constant, InitializerLike
 from .layer import Layer
+from .regularizers import RegularizerLike
 
 
 def whole_ids(x: Any) -> Any:
@@ -38,11 +40,11 @@ class Embedding(Layer):
 
     def __init__(
         self,
-        input_dim: int,
-        output_dim: int,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
+        input_dim: Count,
+        output_dim: Count,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: RegularizerLike | None = None,
+        embeddings_constraint: ConstraintLike | None = None,
         mask_zero: bool = False,
         weights: Any = None,
         *,
@@ -51,14 +53,14 @@ class Embedding(Layer):
         dtype: str | None = None,
     ):
         super().__init__(name=name, trainable=trainable, dtype=dtype)
-        self.input_dim = whole("Embedding", "a number of ids, input_dim", input_dim)
-        self.output_dim = whole("Embedding", "a number of features, output_dim", output_dim)
+        self.input_dim, self.output_dim = input_dim, output_dim
         self.embeddings_initializer, self.embeddings_regularizer = embeddings_initializer, embeddings_regularizer
         self.embeddings_constraint = optional(Constraint, embeddings_constraint)
         not_yet("Embedding", mask_zero=mask_zero)
         if weights is not None:
-            table = np.asarray(weights[0] if np.ndim(weights) == 3 else weights, dtype=np.float64)
+            table = as_array(weights).astype(np.float64)
             wanted = (self.input_dim, self.output_dim)
+            table = table[0] if table.shape == (1, *wanted) else table  # a list of weights, as Keras takes it
             if table.shape != wanted:
                 raise ShapeError(
                     "these weights are no table of this Embedding.",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..core.errors import ShapeError, ValueRangeError
+from ..core.arguments import Finite, NotNegative, Positive, checked
+from ..core.errors import ShapeError, ValueRangeError, did_you_mean, not_written
+from ..core.node import DType, as_array, checked_dtype
 from ..core.record import Record, spellings
 from ..core.seed import next_draw
-from ..core.shapes import Shape, checked, show
+from ..core.shapes import Shape, show
+from ..core.shapes import checked as checked_shape
 from ..ops.random import normal as normal_
 from ..ops.random import uniform as uniform_
 
@@ -17,7 +21,10 @@ _CUT = 0.02275013194817921  # how much of a normal distribution lies below -2
 _KEPT_STD = 0.87962566103423978  # the standard deviation of a normal that is cut at -2 and 2
 
 
-def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+Axes: TypeAlias = Sequence[int] | None  # which axes of a weight count
+
+
+def fans(shape: Shape, input_axes: Axes = None, output_axes: Axes = None) -> tuple[int, int]:
     """(inputs, outputs) that one number of a weight of `shape` joins: (n, k) -> n, k; kernels count their field."""
     lengths: Any = shape
     if input_axes is not None and output_axes is not None:
@@ -47,11 +54,16 @@ class Initializer(Record):
 
     def sample(self, shape: Shape, seed: int, stream: int) -> Any:
         """The first values."""
-        raise NotImplementedError(f"{type(self).__name__}.sample")
+        raise not_written(self, "sample(self, shape, seed, stream)")
 
-    def __call__(self, shape: Any, dtype: str = "float32") -> Any:
+    @checked
+    def __call__(self, shape: Any, dtype: DType = "float32") -> Any:
+        lengths, dtype = checked_shape(shape), checked_dtype(dtype)
         seed, stream = next_draw()
-        return np.asarray(self.sample(checked(shape), seed, stream), dtype=dtype)
+        return np.asarray(self.sample(lengths, seed, stream), dtype=dtype)
+
+
+InitializerLike: TypeAlias = Annotated[Any, Initializer.get]  # an object, a class, a name or a configuration
 
 
 class Zeros(Initializer):
@@ -77,12 +89,12 @@ class Ones(Initializer):
 class Constant(Initializer):
     """All the same value, or the given array."""
 
-    def __init__(self, value: Any = 0.0):
+    def __init__(self, value: Annotated[Any, as_array] = 0.0):
         self.value = value
 
     def sample(self, shape: Shape, seed: int, stream: int) -> Any:
         """The value, spread over the shape."""
-        value = np.asarray(self.value, dtype=np.float64)
+        value = as_array(self.value).astype(np.float64)
         if value.shape not in ((), shape):
             raise ShapeError("the constant does not fit the weight.", expected=f"shape {shape}", found=f"{value.shape}")
         return np.broadcast_to(value, shape)  # type: ignore[arg-type]
@@ -93,7 +105,7 @@ class Identity(Initializer):
 
     aliases = ("identity_initializer",)
 
-    def __init__(self, gain: float = 1.0):
+    def __init__(self, gain: Finite = 1.0):
         self.gain = gain
 
     def sample(self, shape: Shape, seed: int, stream: int) -> Any:
@@ -117,7 +129,7 @@ class _Random(Initializer):
 
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
         """Values for `shape`; `place` says which draw of `seed` they are."""
-        raise NotImplementedError
+        raise not_written(self, "draw(self, shape, place, seed)")
 
 
 def _truncated(seed: int, place: dict[str, Any], mean: float, std: float) -> Any:
@@ -133,7 +145,7 @@ class RandomNormal(_Random):
 
     aliases = ("normal",)
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
+    def __init__(self, mean: Finite = 0.0, stddev: NotNegative = 0.05, seed: int | None = None):
         self.mean, self.stddev, self.seed = mean, stddev, seed
 
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
@@ -146,7 +158,7 @@ class RandomUniform(_Random):
 
     aliases = ("uniform",)
 
-    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
+    def __init__(self, minval: Finite = -0.05, maxval: Finite = 0.05, seed: int | None = None):
         self.minval, self.maxval, self.seed = minval, maxval, seed
 
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
@@ -157,7 +169,7 @@ class RandomUniform(_Random):
 class TruncatedNormal(_Random):
     """Numbers from a normal distribution, without those more than two standard deviations from the mean."""
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
+    def __init__(self, mean: Finite = 0.0, stddev: NotNegative = 0.05, seed: int | None = None):
         self.mean, self.stddev, self.seed = mean, stddev, seed
 
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
@@ -171,7 +183,7 @@ class Orthogonal(_Random):
 
     aliases = ("orthogonal_initializer",)
 
-    def __init__(self, gain: float = 1.0, seed: int | None = None):
+    def __init__(self, gain: Finite = 1.0, seed: int | None = None):
         self.gain, self.seed = gain, seed
 
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
@@ -200,7 +212,7 @@ class _Scaled(_Random):
     mode: str = "fan_in"
     distribution: str = "uniform"
 
-    def __init__(self, seed: int | None = None, input_axes: Any = None, output_axes: Any = None):
+    def __init__(self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None):
         self.seed, self.input_axes, self.output_axes = seed, input_axes, output_axes
 
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
@@ -223,22 +235,24 @@ class VarianceScaling(_Scaled):
 
     def __init__(
         self,
-        scale: float = 1.0,
-        mode: str = "fan_in",
+        scale: Positive = 1.0,
+        mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | None = None,
-        input_axes: Any = None,
-        output_axes: Any = None,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
     ):
         super().__init__(seed, input_axes, output_axes)
         name = distribution.lower()
         self.scale, self.mode = scale, mode
         self.distribution = "truncated_normal" if name == "normal" else name
-        if not scale > 0:
-            raise ValueRangeError("VarianceScaling needs a scale.", expected="a number above 0", found=repr(scale))
-        for what, value, known in (("mode", mode, tuple(_MODES)), ("distribution", self.distribution, _DISTRIBUTIONS)):
-            if value not in known:
-                raise ValueRangeError(f"VarianceScaling has no such {what}.", expected=", ".join(known), found=value)
+        if self.distribution not in _DISTRIBUTIONS:
+            raise ValueRangeError(
+                "VarianceScaling has no such distribution.",
+                expected=", ".join(_DISTRIBUTIONS),
+                found=repr(distribution),
+                fix=did_you_mean(name, _DISTRIBUTIONS),
+            )
 
 
 class GlorotUniform(_Scaled):

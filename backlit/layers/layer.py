@@ -4,6 +4,7 @@ nodes."""
 from __future__ import annotations
 
 import inspect
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,18 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from ..core import registry
-from ..core.errors import MissingAttributeError, NotReadyError, ShapeError, ValueRangeError, did_you_mean
+from ..core import arguments, registry
+from ..core.errors import (
+    ArgumentError,
+    DataError,
+    MissingAttributeError,
+    NotReadyError,
+    ShapeError,
+    ValueRangeError,
+    did_you_mean,
+    not_written,
+)
 from ..core.node import FLOATS, STRONG, Leaf, Node, as_array, input_leaf
 from ..core.op import as_node, cast, composite
 from ..core.record import Record, snake
 from ..core.seed import next_draw, next_model_seed
-from ..core.shapes import Dim, M, Rows, Shape, checked, show
+from ..core.shapes import M, Rows, Shape, checked, show
 from ..ops.elementwise import mark
 from ..ops.random import bernoulli
-from .constraints import Constraint
-from .initializers import Initializer
-from .regularizers import Regularizer
+from .constraints import Constraint, ConstraintLike
+from .initializers import Initializer, InitializerLike
+from .regularizers import Regularizer, RegularizerLike
 
 _running = threading.local()
 STREAMS = 16  # kept for the weights of one layer, and as many for its calls
@@ -57,6 +67,28 @@ class Pass:
         _running.current = self._before
 
 
+@contextmanager
+def values_follow(limit: int) -> Iterator[None]:
+    """Weights that are made inside get their values afterwards, from a file: none are drawn now. Together they take at
+    most `limit` bytes, what the file holds: ShapeError before memory is taken for more."""
+    _running.promised = limit
+    try:
+        yield
+    finally:
+        _running.promised = None
+
+
+def _promised(name: str, shape: Shape, dtype: str) -> bool:
+    """Whether the values of a weight follow; it must fit into what is left of them."""
+    left = getattr(_running, "promised", None)
+    if left is None:
+        return False
+    _running.promised = left - math.prod(shape) * np.dtype(dtype).itemsize
+    if _running.promised < 0:
+        raise ShapeError(f"the weights are larger than the values that follow for them: {name!r} {show(shape)}.")
+    return True
+
+
 def current_pass() -> Pass | None:
     """The pass that is being built in this thread, or None outside of any."""
     return getattr(_running, "current", None)
@@ -65,11 +97,13 @@ def current_pass() -> Pass | None:
 _floatx = {"dtype": "float32"}
 
 
+@arguments.checked
 def floatx() -> str:
     """The dtype of new layers and models: "float32" unless set otherwise."""
     return _floatx["dtype"]
 
 
+@arguments.checked
 def set_floatx(dtype: str) -> None:
     """Make new layers and models "float32" or "float64"."""
     _floatx["dtype"] = _checked_float(dtype)
@@ -96,6 +130,7 @@ class Layer(Record):
 
     family = "layer"
 
+    @arguments.checked
     def __init__(self, name: str | None = None, trainable: bool = True, dtype: str | None = None):
         self.given_name, self._trainable = name, trainable
         self.dtype = floatx() if dtype is None else _checked_float(dtype)
@@ -119,7 +154,7 @@ class Layer(Record):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Build the nodes of the output."""
-        raise NotImplementedError(f"{type(self).__name__}.call")
+        raise not_written(self, "call(self, x, training=False)")
 
     # ------------------------------------------------------------------ parts, names and places
     @property
@@ -150,7 +185,8 @@ class Layer(Record):
         Values that are no longer those of the start are kept.
         """
         if not self.owned:
-            fresh = [name for name in self._weights if self._is_fresh(name)]
+            follow = getattr(_running, "promised", None) is not None
+            fresh = [] if follow else [name for name in self._weights if self._is_fresh(name)]
             self.owned, self.seed, self.position = True, seed, position
             for name in fresh:
                 self._weights[name].assign(self._first_values(name))
@@ -177,14 +213,15 @@ class Layer(Record):
         self._regularizers: dict[str, Regularizer] = {}
         self._constraints: dict[str, Any] = {}
 
+    @arguments.checked
     def add_weight(
         self,
         name: str,
-        shape: Sequence[Dim],
-        initializer: Any = "glorot_uniform",
+        shape: Sequence[Any],
+        initializer: InitializerLike = "glorot_uniform",
         trainable: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
+        regularizer: RegularizerLike | None = None,
+        constraint: ConstraintLike | None = None,
     ) -> Leaf:
         """Make a weight in `build`. Its first values depend on the model's seed and the layer's position alone."""
         if any(isinstance(dim, Rows) for dim in shape):
@@ -196,11 +233,13 @@ class Layer(Record):
             )
         fixed = checked(shape)
         kind, full = "variable" if trainable else "state", f"{self.path}/{name}"
+        follows = _promised(full, fixed, self.dtype)
         leaf = Leaf(kind, np.zeros(fixed, self.dtype), name=full, shape=fixed, dtype=self.dtype, weak=STRONG)
         leaf.trainable = trainable
         self._weights[name] = leaf
         self._initial[name] = Initializer.get(initializer), len(self._weights)
-        leaf.assign(self._first_values(name))
+        if not follows:
+            leaf.assign(self._first_values(name))
         if regularizer is not None:
             self._regularizers[name] = Regularizer.get(regularizer)
         if constraint is not None:
@@ -220,9 +259,12 @@ class Layer(Record):
                 fix="feed what it was built for, or make a new layer",
             )
 
+    @arguments.checked
     def __call__(self, *inputs: Any, training: bool = False) -> Any:
         """On arrays arrays; on nodes nodes: in a pass the output's, outside of one a node that stands for the call."""
         form, values = taken_apart(inputs)
+        if not values:
+            raise ArgumentError(f"layer {self.name!r} is called on nothing.", fix="layer(x)")
         if not any(isinstance(value, Node) for value in values):
             return self._on_arrays(form, values, training)
         nodes = list(map(as_node, values))
@@ -336,8 +378,12 @@ class Layer(Record):
         """Copies of the weights' values."""
         return [np.array(leaf.array) for leaf in self.weights]
 
+    @arguments.checked
     def set_weights(self, values: Sequence[Any]) -> None:
-        """Give every weight a value; all of them or, where one does not fit, none."""
+        """Give every weight a value; all of them or, where one does not fit, none.
+
+        Raises ShapeError for other shapes, DataError for NaN or infinity.
+        """
         arrays = [as_array(value) for value in values]
         shapes, wanted = [a.shape for a in arrays], [leaf.shape for leaf in self.weights]
         if shapes != wanted:
@@ -346,7 +392,13 @@ class Layer(Record):
                 expected=f"shapes {wanted}",
                 found=f"shapes {shapes}",
             )
-        for leaf, array in zip(self.weights, arrays, strict=True):
+        fitting = [leaf.fitting(array) for leaf, array in zip(self.weights, arrays, strict=True)]
+        if wrong := [leaf.name for leaf, array in zip(self.weights, fitting, strict=True) if not np.isfinite(array).all()]:
+            raise DataError(
+                f"weights are finite numbers; these of {', '.join(map(str, wrong))} are not all finite.",
+                why="no training could go on from them",
+            )
+        for leaf, array in zip(self.weights, fitting, strict=True):
             leaf.assign(array)
 
     def count_params(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+from ..core.arguments import checked
 from ..core.errors import ShapeError, ValueRangeError
 from ..core.shapes import Shape, normal_axes, show, size
 from ..ops.elementwise import add as add_
@@ -131,10 +132,10 @@ class Dot(_Merge):
 
     count = 2
 
-    def __init__(self, axes: Any, normalize: bool = False, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        pair = tuple(axes) if isinstance(axes, Sequence) else (axes, axes)
-        if len(pair) != 2 or not all(isinstance(axis, int) and axis != 0 for axis in pair):
+        pair = (axes, axes) if isinstance(axes, int) else tuple(axes)
+        if len(pair) != 2 or 0 in pair:
             raise ValueRangeError(
                 "Dot needs the axes to sum over.", expected="a number other than 0, or two", found=f"axes={axes!r}"
             )
@@ -169,41 +170,49 @@ def _rows_of(x: Any, place: int) -> Any:
 
 
 # ---------------------------------------------------------------------- as functions, in one call
+@checked
 def add(inputs: Any, *, name: str | None = None) -> Any:
     """``Add()(inputs)``."""
     return Add(name=name)(inputs)
 
 
+@checked
 def subtract(inputs: Any, *, name: str | None = None) -> Any:
     """``Subtract()(inputs)``."""
     return Subtract(name=name)(inputs)
 
 
+@checked
 def multiply(inputs: Any, *, name: str | None = None) -> Any:
     """``Multiply()(inputs)``."""
     return Multiply(name=name)(inputs)
 
 
+@checked
 def average(inputs: Any, *, name: str | None = None) -> Any:
     """``Average()(inputs)``."""
     return Average(name=name)(inputs)
 
 
+@checked
 def maximum(inputs: Any, *, name: str | None = None) -> Any:
     """``Maximum()(inputs)``."""
     return Maximum(name=name)(inputs)
 
 
+@checked
 def minimum(inputs: Any, *, name: str | None = None) -> Any:
     """``Minimum()(inputs)``."""
     return Minimum(name=name)(inputs)
 
 
+@checked
 def concatenate(inputs: Any, axis: int = -1, *, name: str | None = None) -> Any:
     """``Concatenate(axis)(inputs)``."""
     return Concatenate(axis, name=name)(inputs)
 
 
+@checked
 def dot(inputs: Any, axes: Any = -1, *, name: str | None = None) -> Any:
     """``Dot(axes)(inputs)``."""
     return Dot(axes, name=name)(inputs)

@@ -10,15 +10,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core import arguments
 from ..core.errors import ArgumentError, GraphError, NotReadyError, ValueRangeError
-from ..core.node import FLOATS, Leaf, Node, input_leaf
+from ..core.node import FLOATS, DType, Leaf, Node, input_leaf
 from ..core.seed import next_model_seed
 from ..core.shapes import M, checked
 from ..core.walk import again, topological
 from .layer import Layer, Pass, current_pass, floatx, layer_call, put_together, tentative
 
 
-def Input(shape: Any = None, batch_size: int | None = None, dtype: str | None = None, name: str | None = None) -> Leaf:
+@arguments.checked
+def Input(shape: Any = None, batch_size: Any = None, dtype: DType | None = None, name: str | None = None) -> Leaf:
     """A place for one batch of examples of `shape` (without the batch axis), to call layers on.
 
     `dtype`: floatx() by default; "int64" for ids. The batch axis is the symbol m, so a fixed `batch_size` is refused.
@@ -123,7 +125,11 @@ class Functional(Network):
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Run the calls again in the pass that is being built."""
-        made: dict[Node, Any] = dict(zip(self.starts, flat(x), strict=True))
+        given = flat(x)
+        if len(given) != len(self.starts):
+            names = ", ".join(str(start.name) for start in self.starts)
+            raise ArgumentError(f"{self.name!r} has other inputs.", expected=names, found=f"{len(given)} inputs")
+        made: dict[Node, Any] = dict(zip(self.starts, given, strict=True))
         for node in self.order:
             if node in made:
                 continue

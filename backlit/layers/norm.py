@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ..core.arguments import NotNegative, Share
 from ..core.node import Leaf
 from ..core.shapes import Shape, normal_axes
 from ..ops.elementwise import sqrt, square
 from ..ops.index import reshape
 from ..ops.reduce import mean
 from .checks import feature_axes, optional, spread_over
-from .constraints import Constraint
+from .constraints import Constraint, ConstraintLike
+from .initializers import InitializerLike
 from .layer import Layer, current_pass
+from .regularizers import RegularizerLike
 
 
 class _Normalized(Layer):
@@ -21,12 +25,12 @@ class _Normalized(Layer):
     epsilon: float
     center: bool
     scale: bool
-    beta_initializer: Any
-    gamma_initializer: Any
-    beta_regularizer: Any
-    gamma_regularizer: Any
-    beta_constraint: Any
-    gamma_constraint: Any
+    beta_initializer: InitializerLike
+    gamma_initializer: InitializerLike
+    beta_regularizer: RegularizerLike | None
+    gamma_regularizer: RegularizerLike | None
+    beta_constraint: ConstraintLike | None
+    gamma_constraint: ConstraintLike | None
 
     def build(self, shape: Shape) -> None:
         """gamma and beta: one number for each place along the axes."""
@@ -73,18 +77,18 @@ class BatchNormalization(_Normalized):
     def __init__(
         self,
         axis: int = -1,
-        momentum: float = 0.99,
-        epsilon: float = 0.001,
+        momentum: Share = 0.99,
+        epsilon: NotNegative = 0.001,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        moving_mean_initializer: Any = "zeros",
-        moving_variance_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike | None = None,
+        gamma_regularizer: RegularizerLike | None = None,
+        beta_constraint: ConstraintLike | None = None,
+        gamma_constraint: ConstraintLike | None = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -139,16 +143,16 @@ class LayerNormalization(_Normalized):
 
     def __init__(
         self,
-        axis: Any = -1,
-        epsilon: float = 0.001,
+        axis: int | Sequence[int] = -1,
+        epsilon: NotNegative = 0.001,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike | None = None,
+        gamma_regularizer: RegularizerLike | None = None,
+        beta_constraint: ConstraintLike | None = None,
+        gamma_constraint: ConstraintLike | None = None,
         *,
         name: str | None = None,
         trainable: bool = True,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ..core.errors import ArgumentError, DataError, NotReadyError, ShapeError, ValueRangeError
+from ..core.arguments import Count, checked
+from ..core.errors import ArgumentError, DataError, NotReadyError, ShapeError
 from ..core.node import as_array
 from ..core.shapes import Shape, show
 from ..ops.index import gather, iota, one_hot, reshape
 from ..ops.reduce import max as max_
 from ..ops.reduce import sum as sum_
-from .checks import feature_axes, floating, not_yet, spread_over, whole
+from .checks import feature_axes, floating, not_yet, spread_over
 from .embedding import whole_ids
 from .initializers import Constant
 from .layer import Layer
@@ -38,7 +39,7 @@ class Normalization(Layer):
 
     def __init__(
         self,
-        axis: Any = -1,
+        axis: int | Sequence[int] | None = -1,
         mean: Any = None,
         variance: Any = None,
         invert: bool = False,
@@ -49,7 +50,7 @@ class Normalization(Layer):
         super().__init__(name=name, dtype=dtype)
         if (mean is None) != (variance is None):
             raise ArgumentError("Normalization needs mean and variance, or neither.", fix="layer.adapt(X_train)")
-        self.axis = () if axis is None else tuple(axis) if isinstance(axis, Sequence) else (axis,)
+        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         self.invert = invert
         self.given = None if mean is None else _statistics(mean, variance)
 
@@ -63,6 +64,7 @@ class Normalization(Layer):
         """The variance at each place along the axis, as an array."""
         return self._told()[1].copy()
 
+    @checked
     def adapt(self, data: Any) -> None:
         """Take mean and variance from `data`, an array or a list of examples."""
         array = as_array(data).astype(np.float64)
@@ -166,23 +168,18 @@ class CategoryEncoding(Layer):
     [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
 
-    MODES = ("one_hot", "multi_hot", "count")
-
     def __init__(
         self,
-        num_tokens: Any = None,
-        output_mode: str = "multi_hot",
+        num_tokens: Count,
+        output_mode: Literal["one_hot", "multi_hot", "count"] = "multi_hot",
         sparse: bool = False,
         *,
         name: str | None = None,
         dtype: str | None = None,
     ):
         super().__init__(name=name, dtype=dtype)
-        self.num_tokens = whole("CategoryEncoding", "a number of categories, num_tokens", num_tokens)
-        if output_mode not in self.MODES:
-            raise ValueRangeError("there is no such encoding.", expected=", ".join(self.MODES), found=repr(output_mode))
         not_yet("CategoryEncoding", sparse=sparse)
-        self.output_mode = output_mode
+        self.num_tokens, self.output_mode = num_tokens, output_mode
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The columns."""

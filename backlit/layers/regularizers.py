@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..core.errors import ShapeError, ValueRangeError
+from ..core.arguments import NotNegative
+from ..core.errors import ShapeError, not_written
 from ..core.record import Record, spellings
 from ..core.shapes import show
 from ..ops.elementwise import absolute, multiply, square
@@ -30,20 +30,17 @@ class Regularizer(Record):
 
     def __call__(self, w: Any) -> Any:
         """The penalty for the weight `w`."""
-        raise NotImplementedError(f"{type(self).__name__}.__call__")
+        raise not_written(self, "__call__(self, w)")
 
 
-def _strength(kind: str, value: Any) -> Any:
-    if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-        raise ValueRangeError(f"{kind} needs a strength.", expected="a number from 0", found=repr(value))
-    return value
+RegularizerLike: TypeAlias = Annotated[Any, Regularizer.get]  # an object, a class, a name or a configuration
 
 
 class L1(Regularizer):
     """l1 · Σ|w|: drives weights to exactly 0."""
 
-    def __init__(self, l1: float = 0.01):
-        self.l1 = _strength("L1", l1)
+    def __init__(self, l1: NotNegative = 0.01):
+        self.l1 = l1
 
     def __call__(self, w: Any) -> Any:
         """The penalty."""
@@ -53,8 +50,8 @@ class L1(Regularizer):
 class L2(Regularizer):
     """l2 · Σw²: keeps weights small."""
 
-    def __init__(self, l2: float = 0.01):
-        self.l2 = _strength("L2", l2)
+    def __init__(self, l2: NotNegative = 0.01):
+        self.l2 = l2
 
     def __call__(self, w: Any) -> Any:
         """The penalty."""
@@ -66,8 +63,8 @@ class L1L2(Regularizer):
 
     aliases = ("l1_l2",)
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1, self.l2 = _strength("L1L2", l1), _strength("L1L2", l2)
+    def __init__(self, l1: NotNegative = 0.0, l2: NotNegative = 0.0):
+        self.l1, self.l2 = l1, l2
 
     def __call__(self, w: Any) -> Any:
         """The penalty."""
@@ -82,10 +79,8 @@ class OrthogonalRegularizer(Regularizer):
 
     aliases = ("orthogonal",)
 
-    def __init__(self, factor: float = 0.01, mode: str = "rows"):
-        self.factor, self.mode = _strength("OrthogonalRegularizer", factor), mode
-        if mode not in ("rows", "columns"):
-            raise ValueRangeError("there is no such mode.", expected="'rows' or 'columns'", found=repr(mode))
+    def __init__(self, factor: NotNegative = 0.01, mode: Literal["rows", "columns"] = "rows"):
+        self.factor, self.mode = factor, mode
 
     def __call__(self, w: Any) -> Any:
         """The penalty."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
 
+from ..core.arguments import Count, Interval
 from ..core.errors import ShapeError, ValueRangeError
 from ..core.shapes import show, size
 from ..ops.index import broadcast_to, expand_dims, reshape, transpose
-from .checks import channels_last, whole
+from .checks import channels_last
 from .layer import Layer
+
+_Length: TypeAlias = Annotated[int, Interval(-1)]
 
 
 class Flatten(Layer):
@@ -36,10 +40,9 @@ class Reshape(Layer):
     (5, 3, 2)
     """
 
-    def __init__(self, target_shape: Any, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, target_shape: _Length | Sequence[_Length], *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        given = target_shape if isinstance(target_shape, (tuple, list)) else (target_shape,)
-        self.target_shape = tuple(whole("Reshape", "whole numbers", dim, least=-1) for dim in given)
+        self.target_shape = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The same numbers under another shape."""
@@ -54,7 +57,7 @@ class Permute(Layer):
     (5, 4, 3)
     """
 
-    def __init__(self, dims: Any, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, dims: Sequence[int], *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
@@ -80,9 +83,9 @@ class RepeatVector(Layer):
     [[[1.0, 5.0], [1.0, 5.0]]]
     """
 
-    def __init__(self, n: int, *, name: str | None = None, dtype: str | None = None):
+    def __init__(self, n: Count, *, name: str | None = None, dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        self.n = whole("RepeatVector", "a number of repeats", n)
+        self.n = n
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The repeated vectors."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..core import registry
 from ..core.errors import missing
 from ..core.op import Op
-from . import conv, elementwise, index, linalg, nn, random, reduce
+from . import conv, elementwise, index, linalg, nn, random, reduce, window
 
-_HIDDEN = {"literal", "variable", "constant", "input", "state", "array"}
+_HIDDEN = {"literal", "variable", "constant", "input", "state", "array", "getitem"}
+BUILT_IN = frozenset(name[3:] for name in registry.names("op."))  # the library's own, before anybody adds theirs
 
 
 def __getattr__(name: str) -> Op:
@@ -22,4 +23,4 @@ def __dir__() -> list[str]:
     return [name[3:] for name in registry.names("op.") if name[3:] not in _HIDDEN]
 
 
-__all__ = ["conv", "elementwise", "index", "linalg", "nn", "random", "reduce"]
+__all__ = ["conv", "elementwise", "index", "linalg", "nn", "random", "reduce", "window"]

@@ -227,6 +227,11 @@ split: Op = structural(
 # ---------------------------------------------------------------------- slicing and padding
 def _settle_strided(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> dict[str, Any]:
     step = attrs["step"] or (1,) * len(shapes[0])
+    if not len(attrs["start"]) == len(attrs["stop"]) == len(step) == len(shapes[0]):
+        raise ShapeError("slice needs a start and a stop for each axis.", found=f"{attrs} for {show(shapes[0])}")
+    for dim, begin, end in zip(shapes[0], attrs["start"], attrs["stop"], strict=True):
+        if isinstance(dim, int) and not 0 <= begin <= end <= dim:
+            raise ShapeError("slice lies outside of its value.", expected=f"0 … {dim}", found=f"{begin} … {end}")
     return {"start": tuple(attrs["start"]), "stop": tuple(attrs["stop"]), "step": tuple(step)}
 
 
@@ -409,12 +414,15 @@ registry.register("op.getitem", getitem)
 
 
 # ---------------------------------------------------------------------- places
-def _gather_ref(x: Any, ids: Any, *, axis: int = 0) -> Any:
-    length = x.shape[axis]
+def _within(name: str, ids: Any, length: int) -> None:
     if ids.size and (ids.min() < 0 or ids.max() >= length):
         raise ValueRangeError(
-            "gather: an id is out of range.", expected=f"0 … {length - 1}", found=f"{ids.min()} … {ids.max()}"
+            f"{name}: an id is out of range.", expected=f"0 … {length - 1}", found=f"{ids.min()} … {ids.max()}"
         )
+
+
+def _gather_ref(x: Any, ids: Any, *, axis: int = 0) -> Any:
+    _within("gather", ids, x.shape[axis])
     return np.take(x, ids, axis=axis)
 
 
@@ -422,6 +430,7 @@ gather: Op = structural(
     "gather",
     ref=_gather_ref,
     joined=(0,),
+    places=(1,),
     settle=_settle_one_axis,
     range=lambda x, ids, **_: x,
     shape=lambda name, shapes, attrs: shapes[0][: attrs["axis"]] + shapes[1] + shapes[0][attrs["axis"] + 1 :],
@@ -442,6 +451,7 @@ take: Op = composite(
 
 
 def _scatter_ref(g: Any, ids: Any, *, axis: int, length: int) -> Any:
+    _within("scatter_add", ids, length)
     after = g.ndim - axis - ids.ndim
     out = np.zeros((*g.shape[:axis], length, *g.shape[g.ndim - after :]), g.dtype)
     np.add.at(out, (slice(None),) * axis + (ids,), g)
@@ -449,6 +459,12 @@ def _scatter_ref(g: Any, ids: Any, *, axis: int, length: int) -> Any:
 
 
 def _scatter_shape(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> Shape:
+    if shapes[0][attrs["axis"] : attrs["axis"] + len(shapes[1])] != shapes[1]:
+        raise ShapeError(
+            "scatter_add needs a part for each id.",
+            expected=f"the axes {show(shapes[1])} of ids from axis {attrs['axis']} of g on",
+            found=f"g {show(shapes[0])}",
+        )
     return (*shapes[0][: attrs["axis"]], attrs["length"], *shapes[0][attrs["axis"] + len(shapes[1]) :])
 
 
@@ -456,6 +472,8 @@ scatter_add: Op = structural(
     "scatter_add",
     ref=_scatter_ref,
     joined=(0,),
+    places=(1,),
+    settle=_settle_one_axis,
     shape=_scatter_shape,
     vjp=lambda g, y, x, ids, axis, length: [gather(g, ids, axis), None],
     probe=Probe(

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import ShapeError
 from ..core.op import Op, Probe, case, composite, distinct, structural, uniform
-from ..core.shapes import M, Shape, normal_axes
+from ..core.shapes import M, Shape, normal_axes, show
 from .elementwise import cast, equal, exp, log, sqrt, square
 from .index import broadcast_to, reshape
 
@@ -32,6 +33,14 @@ def _reduced(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> Sh
     return tuple(1 if i in axes else dim for i, dim in enumerate(shapes[0]) if keep or i not in axes)
 
 
+def _of_some(name: str, shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> Shape:
+    """The shape rule of a reduction that has no value for no numbers."""
+    axes = normal_axes(attrs["axis"], len(shapes[0]), name)
+    if 0 in [shapes[0][axis] for axis in axes]:
+        raise ShapeError(f"{name} needs at least one number.", found=f"axis={attrs['axis']} of {show(shapes[0])}")
+    return _arg_shape(name, shapes, attrs) if "keepdims" not in attrs else _reduced(name, shapes, attrs)
+
+
 def _kept(x: Any, axis: tuple[int, ...]) -> Shape:
     return tuple(1 if i in axis else dim for i, dim in enumerate(x.shape))
 
@@ -51,9 +60,8 @@ def _reduction(name: str, function: Any, **known: Any) -> Any:
     return structural(
         name,
         ref=lambda x, *, axis=None, keepdims=False: function(x, axis=axis, keepdims=keepdims),
-        shape=_reduced,
         settle=_settle,
-        **known,
+        **{"shape": _reduced, **known},
     )
 
 
@@ -70,6 +78,7 @@ sum: Op = _reduction(
 max: Op = _reduction(
     "max",
     np.max,
+    shape=_of_some,
     vjp=_extreme_vjp,
     probe=Probe((distinct(-3, 3),), _CASES),
     range=lambda x, **_: x,
@@ -81,6 +90,7 @@ max: Op = _reduction(
 min: Op = _reduction(
     "min",
     np.min,
+    shape=_of_some,
     vjp=_extreme_vjp,
     probe=Probe((distinct(-3, 3),), _CASES),
     range=lambda x, **_: x,
@@ -118,7 +128,7 @@ _ARG_CASES = (case((2, 3)), case((2, 3), axis=-1), case((2, 3), axis=0), case((M
 argmax: Op = structural(
     "argmax",
     ref=lambda x, *, axis=None: np.argmax(x, axis=axis),
-    shape=_arg_shape,
+    shape=_of_some,
     dtype="int64",
     probe=Probe((distinct(-3, 3),), _ARG_CASES),
     range=(0, np.inf),
@@ -127,7 +137,7 @@ argmax: Op = structural(
 argmin: Op = structural(
     "argmin",
     ref=lambda x, *, axis=None: np.argmin(x, axis=axis),
-    shape=_arg_shape,
+    shape=_of_some,
     dtype="int64",
     probe=Probe((distinct(-3, 3),), _ARG_CASES),
     range=(0, np.inf),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from ..core.arguments import Interval, Natural, NotNegative, checked, shown, takes
 from ..core.errors import ArgumentError, NonFiniteError, UnknownNameError, ValueRangeError, did_you_mean
 from ..core.record import Record, snake
 from .events import HOOKS, Callback, Logs
@@ -19,7 +19,8 @@ __all__ = [
     "EarlyStopping", "LambdaCallback", "LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights",
     "TerminateOnNaN",
 ]  # fmt: skip
-_MODES = ("auto", "min", "max")
+Mode: TypeAlias = Literal["auto", "min", "max"]
+Verbose: TypeAlias = int | bool
 # Words of the names of metrics that say which way is better.
 _FALLS = r"loss|error|mae|mse|rmse|mape|msle|.*entropy|ce|hinge|divergence|kl|poisson|logcosh|cosh|rate|false"
 _GROWS = r"acc.*|auc|precision|recall|sensitivity|specificity|f1|fbeta|f|r2|iou|similarity|kappa|mcc|top|topk|true"
@@ -49,11 +50,8 @@ class Monitor(BuiltIn):
     never better.
     """
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0):
-        if mode not in _MODES:
-            raise ValueRangeError(
-                f"there is no mode {mode!r}.", expected=", ".join(_MODES), fix=did_you_mean(mode, _MODES)
-            )
+    @checked
+    def __init__(self, monitor: str, mode: Mode, min_delta: float = 0):
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
 
     def current(self, logs: Mapping[str, Any]) -> float | None:
@@ -135,12 +133,12 @@ class EarlyStopping(Monitor):
         self,
         monitor: str = "val_loss",
         min_delta: float = 0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: str = "auto",
+        patience: Natural = 0,
+        verbose: Verbose = 0,
+        mode: Mode = "auto",
         baseline: float | None = None,
         restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
+        start_from_epoch: Natural = 0,
     ):
         super().__init__(monitor, mode, min_delta)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
@@ -195,19 +193,15 @@ class ReduceLROnPlateau(Monitor):
     def __init__(
         self,
         monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: str = "auto",
+        factor: Annotated[float, Interval(0, 1, above=True, below=True)] = 0.1,
+        patience: Natural = 10,
+        verbose: Verbose = 0,
+        mode: Mode = "auto",
         min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
+        cooldown: Natural = 0,
+        min_lr: NotNegative = 0.0,
     ):
         super().__init__(monitor, mode, min_delta)
-        if not 0 < factor < 1:
-            raise ValueRangeError(
-                "ReduceLROnPlateau multiplies the rate.", expected="0 < factor < 1", found=f"factor={factor}"
-            )
         self.factor, self.patience, self.verbose = factor, patience, verbose
         self.cooldown, self.min_lr = cooldown, min_lr
         self._forget()
@@ -267,15 +261,11 @@ class LearningRateScheduler(BuiltIn):
     `verbose` (0): 1 says so each time. The rate is logged as "learning_rate".
     """
 
-    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
-        if not callable(schedule):
-            raise ArgumentError("the schedule must be a function of (epoch, rate).", found=repr(schedule))
+    def __init__(self, schedule: Callable[..., float], verbose: Verbose = 0):
         self.schedule, self.verbose = schedule, verbose
-        try:
-            inspect.signature(schedule).bind(0, 0.0)
-            self._old = False
-        except (TypeError, ValueError):
-            self._old = True
+        self._old = not takes(schedule, 2)
+        if self._old and not takes(schedule, 1):
+            raise ArgumentError("the schedule must be a function of (epoch, rate).", found=shown(schedule))
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Refuse an optimizer whose rate follows a schedule of its own."""
@@ -351,8 +341,9 @@ class LambdaCallback(BuiltIn):
             if hook not in HOOKS:
                 raise ArgumentError(f"a callback has no hook {hook!r}.", fix=did_you_mean(hook, HOOKS))
             if function is not None:
-                if not callable(function):
-                    raise ArgumentError(f"{hook} must be a function.", found=repr(function))
+                if not takes(function, 2 if "epoch" in hook or "batch" in hook else 1):
+                    expected = "(number, logs)" if "epoch" in hook or "batch" in hook else "(logs)"
+                    raise ArgumentError(f"{hook} must be a function of {expected}.", found=shown(function))
                 setattr(self, hook, function)
 
     def __repr__(self) -> str:

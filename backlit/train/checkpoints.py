@@ -6,19 +6,21 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ..core.arguments import Count, PathLike
 from ..core.errors import ArgumentError, FileError, ValueRangeError
 from ..core.node import Leaf
 from ..io import file
-from .callbacks import BuiltIn, Monitor, not_logged
+from .callbacks import BuiltIn, Mode, Monitor, Verbose, not_logged
 from .events import Callback, Logs
 
 __all__ = ["BackupAndRestore", "ModelCheckpoint"]
 FORMAT = 1
 _TENSOR = "$tensor"
+Frequency: TypeAlias = Literal["epoch"] | Count
 
 
 class ModelCheckpoint(Monitor):
@@ -35,19 +37,19 @@ class ModelCheckpoint(Monitor):
 
     def __init__(
         self,
-        filepath: str | os.PathLike[str],
+        filepath: PathLike,
         monitor: str = "val_loss",
-        verbose: int = 0,
+        verbose: Verbose = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
-        mode: str = "auto",
-        save_freq: str | int = "epoch",
+        mode: Mode = "auto",
+        save_freq: Frequency = "epoch",
         initial_value_threshold: float | None = None,
     ):
         super().__init__(monitor, mode)
         self.filepath, self.verbose, self.best = os.fspath(filepath), verbose, initial_value_threshold
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
-        self.save_freq, self.batches, self.epoch = _frequency(save_freq), 0, 0
+        self.save_freq, self.batches, self.epoch = save_freq, 0, 0
         suffix = ".safetensors" if save_weights_only else ".backlit"
         if not self.filepath.endswith(suffix):
             raise ValueRangeError(
@@ -120,12 +122,6 @@ class ModelCheckpoint(Monitor):
             raise not_logged(f"filepath={self.filepath!r} names {name!r}", name, known) from None
 
 
-def _frequency(save_freq: Any) -> str | int:
-    if save_freq == "epoch" or (isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0):
-        return save_freq
-    raise ValueRangeError("save_freq cannot be read.", expected="'epoch' or a number of batches", found=repr(save_freq))
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,8 +146,8 @@ class BackupAndRestore(BuiltIn):
 
     def __init__(
         self,
-        backup_dir: str | os.PathLike[str],
-        save_freq: str | int = "epoch",
+        backup_dir: PathLike,
+        save_freq: Frequency = "epoch",
         double_checkpoint: bool = False,
         delete_checkpoint: bool = True,
     ):
@@ -159,7 +155,7 @@ class BackupAndRestore(BuiltIn):
             raise ValueRangeError("backup_dir is empty.", fix="BackupAndRestore('backup')")
         self.path = Path(backup_dir) / "training.backup"
         self.before = self.path.with_suffix(".backup.before")
-        self.save_freq = _frequency(save_freq)
+        self.save_freq = save_freq
         self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
         self.epoch, self.batches = 0, 0
         self._again: Snapshot | None = None
@@ -234,8 +230,7 @@ class Snapshot:
             "format": FORMAT,
             "epoch": epoch,
             "batch": batch,
-            "rows": len(job.columns[0]),
-            "batch_size": job.plan.batch,
+            **job.batches.size,
             "seed": model.seed,
             "engine": model.engine_name,
             "iterations": model.iterations,
@@ -300,7 +295,7 @@ class Snapshot:
         }
         if wrong:
             raise FileError(f"{self.where} is of another model.", found=", ".join(sorted(wrong)[:5]), fix=fix)
-        rows = {"rows": len(job.columns[0]), "batch_size": job.plan.batch}
+        rows = job.batches.size
         if self.said["batch"] and any(self.said[key] != value for key, value in rows.items()):
             told = [", ".join(f"{key} {each[key]}" for key in rows) for each in (rows, self.said)]
             raise FileError(f"{self.where} is of another training.", expected=told[0], found=told[1], fix=fix)

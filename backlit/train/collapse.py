@@ -14,7 +14,7 @@ from ..layers.layer import Layer
 from ..ops import nn
 from .model import Model
 from .sequential import Sequential
-from .structure import describe, describe_inputs, restore, restore_inputs
+from .structure import Own, describe, describe_inputs, restore, restore_inputs
 
 
 def collapse(model: Model) -> Sequential:
@@ -44,10 +44,12 @@ def collapse(model: Model) -> Sequential:
 
 
 def _copy(layer: Layer) -> Layer:
-    said = describe(layer)
+    own = Own()
+    said = describe(layer, own)
     if isinstance(layer, Dense):
         said["config"]["use_bias"] = True
-    return restore(said)
+    with own.lent():
+        return restore(said)
 
 
 def _product(first: Dense, weights: Any, second: Dense) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..core.arguments import checked
 from ..core.errors import ArgumentError
 
 Logs = dict[str, Any]
@@ -39,6 +40,10 @@ class Callback:
     params: Mapping[str, Any] = {}
     late: ClassVar[bool] = False  # told after all the others
     at_nan: str = ""  # "end" or "raise": what a step that is not finite means to this callback
+
+    @checked
+    def __init__(self) -> None:
+        """Nothing to configure, unless a subclass says so."""
 
     def set_model(self, model: Any) -> None:
         """Called once with the model."""
@@ -118,8 +123,8 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_") and call
 class Progress(Callback):
     """A callback that may be told of several steps at once: `on_steps(done, total, logs)`."""
 
-    def on_steps(self, done: int, total: int, logs: Logs) -> None:
-        """`done` of `total` steps of the epoch are committed."""
+    def on_steps(self, done: int, total: int | None, logs: Logs) -> None:
+        """`done` of `total` steps of the epoch are committed; None: only its end will tell how many there are."""
 
 
 class Listeners:
@@ -153,7 +158,7 @@ class Listeners:
         """Whether somebody may act between two batches, so that a run is one step long."""
         return any(callback.each_batch(kind) for callback in self.callbacks)
 
-    def steps(self, done: int, total: int, logs: Logs) -> None:
+    def steps(self, done: int, total: int | None, logs: Logs) -> None:
         """Tell those who show progress."""
         for callback in self.callbacks:
             if isinstance(callback, Progress):

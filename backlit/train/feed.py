@@ -8,9 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ArgumentError, DataError, ShapeError, ValueRangeError
+from ..core import registry
+from ..core.errors import ArgumentError, LabelError, ShapeError, ValueRangeError
+from ..layers.network import flat
 from . import door
 from .heads import Head
+from .sparse import SparseRows
+
+_MOST_PARTS = 64  # a longer list is a list of rows
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,22 @@ class Feed:
     def take(self, rows: Any) -> Feed:
         """The rows of a slice or of an index array."""
         return Feed(
-            [each[rows] for each in self.x],
+            [each.take(rows) if isinstance(each, SparseRows) else each[rows] for each in self.x],
             [each[rows] for each in self.y],
             [None if each is None else each[rows] for each in self.w],
         )
+
+    def weighted(self, class_weight: Any, model: Any) -> Feed:
+        """With one more factor in the weights of each example: that of its class, {label: weight} or "balanced"."""
+        if class_weight is None:
+            return self
+        if len(self.y) > 1 or (model.heads[0].loss.labels and self.y[0].ndim > 1):
+            fix = "use sample_weight, for several outputs {output: weights}"
+            raise ArgumentError("class_weight is for models of one output with one label an example.", fix=fix)
+        each, given = by_class(class_weight, self.y[0], model.classes), self.w[0]
+        if given is not None:
+            each = given * each.reshape(-1, *[1] * (given.ndim - 1))
+        return Feed(self.x, self.y, [each])
 
 
 def parts(value: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -63,36 +80,36 @@ def parts(value: Any, names: Sequence[str], what: str) -> list[Any]:
     return list(value)
 
 
-def inputs(model: Any, x: Any) -> list[Any]:
-    """One array for each input of a built model."""
+def inputs(model: Any, x: Any, whole: bool = False) -> list[Any]:
+    """One array for each input of a built model; `whole`: these are all rows of a training."""
     leaves = model.inputs
     names = [leaf.name or f"input {place}" for place, leaf in enumerate(leaves)]
     arrays = []
     for name, leaf, part in zip(names, leaves, parts(x, names, "X"), strict=True):
-        array = door.features(part, leaf.shape, "X" if len(leaves) == 1 else f"X[{name!r}]")
-        if leaf.dtype not in ("float32", "float64") and array.dtype.kind == "f" and (array != np.floor(array)).any():
-            raise door.refuse(DataError(f"{name} takes whole numbers.", found="fractions"), "whole numbers")
-        arrays.append(array)
-    _same_length(arrays, names)
-    return arrays
-
-
-def _same_length(arrays: Sequence[Any], names: Sequence[str]) -> None:
+        what = "X" if len(leaves) == 1 else f"X[{name!r}]"
+        arrays.append(door.features(part, leaf.shape, what, leaf.dtype, whole))
     if len({len(array) for array in arrays}) > 1:
         found = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
         raise door.refuse(ShapeError("the inputs have different numbers of examples.", found=found), "rows")
+    return arrays
 
 
-def feed(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Feed:
-    """Inputs, targets and weights for a built and compiled model."""
+def feed(model: Any, x: Any, y: Any, sample_weight: Any = None, learn: bool = False) -> Feed:
+    """Inputs, targets and weights for a compiled model, which is built for them if it is not built yet.
+
+    With `learn` they are all rows of a training: columns of a table and names of classes are remembered.
+    """
     if y is None:
         raise ArgumentError("y is missing.", fix="model.fit(X, y)")
-    arrays = inputs(model, x)
+    for other, what in ((y, "y"), (sample_weight, "sample_weight")):
+        if foreign(x) and foreign(other):
+            registry.lookup("frames.same_rows")(x, other, what)
+    arrays = model.ready(x, learn)
     heads: list[Head] = model.heads
     names = [head.name for head in heads]
     rows = len(arrays[0])
     targets = [
-        door.targets(part, head.loss, head.shape, rows, model.layer_of(head.name))
+        door.targets(_numbered(model, head, part, learn), head, rows, model.layer_of(head.name), model.dtype)
         for head, part in zip(heads, parts(y, names, "y"), strict=True)
     ]
     if sample_weight is None:
@@ -100,9 +117,49 @@ def feed(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Feed:
     shared = not isinstance(sample_weight, Mapping) and (len(heads) == 1 or _is_vector(sample_weight))
     given = [sample_weight] * len(heads) if shared else parts(sample_weight, names, "sample_weight")
     weights = [
-        None if part is None else door.weights(part, rows, head.shape) for head, part in zip(heads, given, strict=True)
+        None if part is None else door.weights(column(part, "sample_weight"), rows, head.shape)
+        for head, part in zip(heads, given, strict=True)
     ]
     return Feed(arrays, targets, weights)
+
+
+def foreign(value: Any) -> bool:
+    """Whether a value, or a part of it, may be a table or a series: it is of neither Python's nor NumPy's own kinds."""
+    if isinstance(value, np.ndarray):
+        return False
+    parts = flat(value)
+    return len(parts) <= _MOST_PARTS and any(
+        type(part).__module__.partition(".")[0] not in ("builtins", "numpy") for part in parts
+    )
+
+
+def column(value: Any, what: str) -> Any:
+    """A table as an array; anything else as it is."""
+    return registry.lookup("frames.column")(value, what) if foreign(value) else value
+
+
+def _numbered(model: Any, head: Head, part: Any, learn: bool) -> Any:
+    """y with names of classes as their numbers; with `learn` the model remembers the names."""
+    part = column(part, "y")
+    if isinstance(part, np.ndarray) and part.dtype.kind in "fiub":
+        return part
+    array = door.raw(part, "y")
+    if not _has_text(array):
+        return part if array.dtype.kind == "O" else array
+    if len(model.heads) > 1:
+        message = "y holds names, and the model has several outputs."
+        raise door.refuse(LabelError(message, fix="number the classes of each output from 0"), "labels")
+    if isinstance(part, (list, tuple)):  # of [1, "a"] NumPy makes text
+        array = np.array(part, dtype=object)
+    layer = model.layer_of(head.name)
+    numbers, classes = registry.lookup("labels.numbered")(array, head, layer, model.classes, learn)
+    if learn:
+        model.classes = classes
+    return numbers
+
+
+def _has_text(array: Any) -> bool:
+    return array.dtype.kind in "UT" or (array.dtype.kind == "O" and any(isinstance(each, str) for each in array.flat))
 
 
 def _is_vector(value: Any) -> bool:
@@ -115,8 +172,11 @@ def class_numbers(target: Any) -> Any:
     return columns[:, 0] if columns.shape[1] == 1 else columns.argmax(axis=1)
 
 
-def by_class(class_weight: Any, target: Any) -> Any:
-    """One weight an example from {label: weight} or "balanced" (rows / (classes · rows of the class))."""
+def by_class(class_weight: Any, target: Any, classes: Sequence[str] | None = None) -> Any:
+    """One weight an example from {label: weight} or "balanced" (rows / (classes · rows of the class)).
+
+    Where the classes have names, the labels may be those.
+    """
     labels = class_numbers(target)
     if isinstance(class_weight, str) and class_weight == "balanced":
         values, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -124,7 +184,9 @@ def by_class(class_weight: Any, target: Any) -> Any:
     if not isinstance(class_weight, Mapping):
         expected = "{label: weight} or 'balanced'"
         raise ArgumentError("class_weight cannot be read.", expected=expected, found=repr(class_weight)[:60])
-    missing = sorted(set(np.unique(labels).tolist()) - set(class_weight))
+    number = {name: place for place, name in enumerate(classes or ())}
+    given = {number.get(label, label): weight for label, weight in class_weight.items()}
+    missing = sorted(set(np.unique(labels).tolist()) - set(given))
     if missing:
         raise ValueRangeError("class_weight does not name every class of y.", found=f"missing: {missing}")
-    return door.weights([class_weight[label] for label in labels.tolist()], len(labels), (), "class_weight")
+    return door.weights([given[label] for label in labels.tolist()], len(labels), (), "class_weight")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ColumnWarning, ValueRangeError
+from ..core.errors import ArgumentError, ValueRangeError
 from ..io.split import split
 from . import feed
+from .batches import Batches, RowBatches, StreamBatches, alone, is_stream, measured
 from .feed import Feed
 
 
@@ -19,12 +19,12 @@ from .feed import Feed
 class FitPlan:
     """How one `fit` goes: batches, epochs, and when it looks at the held-out rows."""
 
-    batch: int
+    batch: int | None  # None: what suits the rows
     epochs: range
     shuffle: bool
     steps: int | None = None  # of an epoch; None: all
     check_steps: int | None = None
-    check_batch: int = 32
+    check_batch: int | None = None
     check_epochs: Any = 1  # every how many epochs, or which (1, 2, …)
     skip_nonfinite: bool = False
 
@@ -35,30 +35,78 @@ class FitPlan:
         return epoch + 1 in self.check_epochs
 
 
-def whole(what: str, value: Any, default: int, least: int = 1) -> int:
-    """A number of rows or epochs; None is the default."""
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueRangeError(f"{what} must be a whole number from {least}.", found=repr(value))
-    return int(value)
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The data of one `fit` as people pass them."""
+
+    x: Any
+    y: Any
+    sample_weight: Any
+    class_weight: Any
+    held: Any  # validation_data
+    share: float  # validation_split
+    stratify: bool
 
 
-def check_fit(share: float, doctor: str) -> None:
-    """Refuse a share outside [0, 1) and an unknown doctor."""
-    if not 0 <= share < 1:
-        expected = "0 <= validation_split < 1"
-        raise ValueRangeError("validation_split is a share of the rows.", expected=expected, found=str(share))
-    if doctor not in ("warn", "raise", "off"):
-        raise ValueRangeError("there is no such doctor.", expected="'warn', 'raise' or 'off'", found=repr(doctor))
+def batches(model: Any, plan: FitPlan, given: Given) -> tuple[Batches, Batches | None]:
+    """(the batches to train on, those to measure on or None), checked; builds the model if it is not built yet."""
+    order = _order(model) if plan.shuffle else None
+    if is_stream(given.x):
+        share = given.share or None
+        alone(y=given.y, sample_weight=given.sample_weight, batch_size=plan.batch, validation_split=share)
+        stream = StreamBatches(model, given.x, plan.steps, class_weight=given.class_weight, learn=True, order=order)
+        _enough(stream, len(plan.epochs), "steps_per_epoch")
+        training: Batches = stream
+        held = None if given.held is None or is_stream(given.held) else _read(model, given.held)
+    else:
+        data = feed.feed(model, given.x, given.y, given.sample_weight, learn=True)
+        rows_held = None if is_stream(given.held) else given.held
+        share = 0.0 if given.held is not None else given.share
+        data, held = held_out(model, data, rows_held, share, given.stratify)
+        training = RowBatches(data.weighted(given.class_weight, model), plan.batch, plan.steps, order)
+    if held is not None:
+        return training, measured(held, plan.check_batch or plan.batch, plan.check_steps)
+    return training, _held_stream(model, plan, given.held)
+
+
+def _order(model: Any) -> Any:
+    """The order of a pass: of the model's seed and the number of the pass alone."""
+
+    def order(number: int, length: int) -> Any:
+        if model.seed is None:  # a stream is asked for its first batch before the model is built for it
+            model.adopt()
+        return permutation(model.seed, number, length)
+
+    return order
+
+
+def permutation(seed: int, number: int, length: int) -> Any:
+    """The order of the rows, or batches, of a pass."""
+    return np.random.Generator(np.random.PCG64([seed, number])).permutation(length)
+
+
+def _held_stream(model: Any, plan: FitPlan, given: Any) -> Batches | None:
+    if given is None:
+        return None
+    alone(validation_batch_size=plan.check_batch)
+    held = StreamBatches(model, given, plan.check_steps, anew=True)
+    _enough(held, sum(map(plan.checks, plan.epochs)), "validation_steps")
+    return held
+
+
+def _enough(stream: StreamBatches, times: int, what: str) -> None:
+    """Refuse to read a generator more than once without knowing how much of it at a time."""
+    if times > 1 and not stream.again and stream.asked is None:
+        raise ArgumentError(
+            f"a generator ends once, and it is read {times} times.",
+            fix=f"{what}=..., the batches to take each time; or pass the function that makes the generator",
+        )
 
 
 def held_out(model: Any, data: Feed, given: Any, share: float, stratify: bool) -> tuple[Feed, Feed | None]:
     """(training rows, held-out rows or None) from `validation_data`, or a share of the rows."""
     if given is not None:
-        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            raise ArgumentError("validation_data cannot be read.", expected="(x, y) or (x, y, sample_weight)")
-        return data, feed.feed(model, *given)
+        return data, _read(model, given)
     if not share:
         return data, None
     if stratify:
@@ -67,23 +115,10 @@ def held_out(model: Any, data: Feed, given: Any, share: float, stratify: bool) -
     cut = int(data.rows * (1 - share))
     if cut in (0, data.rows):
         raise ValueRangeError(f"validation_split={share} leaves one side empty.", found=f"{data.rows} rows")
-    training, held = data.take(slice(0, cut)), data.take(slice(cut, None))
-    _warn_of_other_classes(model, training, held, share)
-    return training, held
+    return data.take(slice(0, cut)), data.take(slice(cut, None))
 
 
-def _warn_of_other_classes(model: Any, training: Feed, held: Feed, share: float) -> None:
-    """Sorted rows put whole classes into the tail: say so, as the split is Keras's."""
-    if not model.heads[0].loss.probabilities:
-        return
-    here, there = (set(np.unique(feed.class_numbers(each.y[0])).tolist()) for each in (training, held))
-    if here != there:
-        only = (
-            f"only in the tail: {sorted(there - here)}" if there - here else f"not in the tail: {sorted(here - there)}"
-        )
-        warnings.warn(
-            f"validation_split={share} takes the last rows, whose classes differ ({only}); "
-            "shuffle X and y first, or pass validation_stratify=True",
-            ColumnWarning,
-            stacklevel=4,
-        )
+def _read(model: Any, given: Any) -> Feed:
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise ArgumentError("validation_data cannot be read.", expected="(x, y), (x, y, sample_weight) or a generator")
+    return feed.feed(model, *given)

@@ -6,10 +6,11 @@ import csv
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from ..core.arguments import Count, Natural, PathLike
 from ..core.errors import FileError, ValueRangeError
 from ..io.tfevents import Writer
 from .callbacks import BuiltIn
@@ -26,7 +27,7 @@ class CSVLogger(BuiltIn):
     validation, too.
     """
 
-    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False):
+    def __init__(self, filename: PathLike, separator: str = ",", append: bool = False):
         if len(separator) != 1:
             raise ValueRangeError("the separator must be one character.", found=repr(separator))
         self.filename, self.sep, self.append = os.fspath(filename), separator, append
@@ -92,14 +93,14 @@ class TensorBoard(BuiltIn):
 
     def __init__(
         self,
-        log_dir: str | os.PathLike[str] = "logs",
-        histogram_freq: int = 0,
+        log_dir: PathLike = "logs",
+        histogram_freq: Natural = 0,
         write_graph: bool = True,
         write_images: bool = False,
         write_steps_per_second: bool = False,
-        update_freq: str | int = "epoch",
+        update_freq: Literal["epoch", "batch"] | Count = "epoch",
         profile_batch: Any = 0,
-        embeddings_freq: int = 0,
+        embeddings_freq: Natural = 0,
         embeddings_metadata: Any = None,
     ):
         asked = {
@@ -113,11 +114,6 @@ class TensorBoard(BuiltIn):
                     found=f"{name}={value!r}",
                     fix=f"leave {name} out",
                 )
-        whole = isinstance(update_freq, int) and not isinstance(update_freq, bool) and update_freq > 0
-        if not whole and update_freq not in ("epoch", "batch"):
-            raise ValueRangeError(
-                "update_freq cannot be read.", expected="'epoch', 'batch' or a number", found=repr(update_freq)
-            )
         self.log_dir, self.write_steps_per_second = os.fspath(log_dir), write_steps_per_second
         self.update_freq = 1 if update_freq == "batch" else update_freq
         self._open()

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import Leaf
+from ..core.errors import ColumnWarning, DataError
+from ..core.node import Leaf, warn
 from ..core.shapes import bind
-from ..engines.base import Arrays, Program, Run
+from ..engines.base import Program, Run, Source
 from ..engines.function import nonfinite_error
+from .batches import Batches
 from .door import refuse
 from .events import Listeners, Logs
 from .fitting import FitPlan
@@ -32,29 +34,17 @@ class Job:
     model: Any
     step: Step
     program: Program
-    columns: list[Any]
+    batches: Batches
     plan: FitPlan
     listeners: Listeners
     validate: Callable[[], Logs] | None = None
-    weights: tuple[Any, ...] = ()  # as `Model.step` takes them
     resume: tuple[int, int] | None = None  # the epoch and the steps of it that an interrupted training had behind it
-
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-        all_rows = -(-len(self.columns[0]) // self.plan.batch)
-        return all_rows if self.plan.steps is None else min(self.plan.steps, all_rows)
 
     def reseed(self, seed: int) -> None:
         """Go on with the seed of an interrupted training."""
         if seed != self.model.seed:
             self.model.seed = seed
-            self.step, self.program = self.model.step("train", self.weights)
-
-
-def permutation(seed: int, epoch: int, rows: int) -> Any:
-    """The order of the examples in an epoch: of (seed, epoch) alone."""
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows)
+            self.step, self.program = self.model.step("train", self.batches.weights)
 
 
 def train(job: Job) -> None:
@@ -65,11 +55,17 @@ def train(job: Job) -> None:
         listeners.tell("on_train_begin", {})
         logs: Logs = {}
         first, done = job.resume or (job.plan.epochs.start, 0)
+        if job.resume:
+            job.batches.skip(first - job.plan.epochs.start)
         for epoch in range(first, job.plan.epochs.stop):
+            source = job.batches.epoch(epoch)
+            if not done and not source.ready(0, 1):
+                _warn_of_the_end(job, epoch, done)
+                break
             listeners.tell("on_epoch_begin", epoch, {})
             if not done:
                 reset(job.step)
-            broken, done = _run_epoch(job, epoch, done), 0
+            broken, done = _run_epoch(job, epoch, source, done), 0
             logs = {**means(job.step), **broken}
             if job.validate is not None and job.plan.checks(epoch):
                 logs.update({f"val_{key}": value for key, value in _numbers(job.validate()).items()})
@@ -83,40 +79,54 @@ def train(job: Job) -> None:
         model.running = None
 
 
+def _warn_of_the_end(job: Job, epoch: int, steps: int) -> None:
+    warn(
+        f"the stream ended after {steps} steps of epoch {epoch + 1}, and the training with it. For {job.plan.epochs.stop} "
+        "epochs let it go on longer, or pass something that can be read again, such as the function that makes it.",
+        ColumnWarning,
+    )
+
+
 def one_batch(job: Job) -> Logs:
-    """The job's columns as one step; returns its numbers. Nothing is counted as an epoch."""
+    """The first batch of the job as one step; returns its numbers. Nothing is counted as an epoch."""
     reset(job.step)
-    _run_epoch(job, 0, 0)
+    _run_epoch(job, 0, job.batches.epoch(0), 0)
     return results(job.step)
 
 
 def evaluate(job: Job) -> Logs:
-    """The logged numbers of the job's columns in inference mode, told to its listeners."""
-    model, listeners, each, steps = job.model, job.listeners, job.listeners.each_batch("test"), job.steps
+    """The logged numbers of the job's batches in inference mode, told to its listeners."""
+    model, listeners, each = job.model, job.listeners, job.listeners.each_batch("test")
     model.stop_evaluating = False
     listeners.tell("on_test_begin", {})
     reset(job.step)
-    source = Arrays(job.columns, job.plan.batch)
-    for batch in range(steps if each else 0):
-        listeners.tell("on_test_batch_begin", batch, {})
-        job.program.run(source, batch, 1, {})
-        listeners.tell("on_test_batch_end", batch, means(job.step))
-        if model.stop_evaluating:
+    source, done = job.batches.epoch(0), 0
+    size = 1 if each else job.batches.at_once
+    while steps := source.ready(done, size):
+        if each:
+            listeners.tell("on_test_batch_begin", done, {})
+        job.program.run(source, done, steps, {})
+        done += steps
+        if each:
+            listeners.tell("on_test_batch_end", done - 1, means(job.step))
+        if each and model.stop_evaluating:
             break
-    if not each:
-        job.program.run(source, 0, steps, {})
+    if not done:
+        raise refuse(DataError("the stream gave no batch to evaluate.", expected="(x, y) again and again"), "empty")
+    if job.batches.asked is not None and done < job.batches.asked and not model.stop_evaluating:
+        warn(f"the stream ended after {done} of {job.batches.asked} batches to evaluate.", ColumnWarning)
     listeners.tell("on_test_end", means(job.step))
     return results(job.step)
 
 
-def predict(model: Any, run: Callable[[slice], list[Any]], parts: Iterable[slice], listeners: Listeners) -> list[Any]:
-    """The outputs of `run` for each part of the rows, told to the listeners."""
+def predict(model: Any, run: Callable[[Any], list[Any]], batches: Iterable[Any], listeners: Listeners) -> list[Any]:
+    """The outputs of `run` for each batch, told to the listeners."""
     model.stop_predicting = False
     listeners.tell("on_predict_begin", {})
     chunks = []
-    for batch, rows in enumerate(parts):
+    for batch, arrays in enumerate(batches):
         listeners.tell("on_predict_batch_begin", batch, {})
-        chunks.append(run(rows))
+        chunks.append(run(arrays))
         outputs = chunks[-1][0] if len(chunks[-1]) == 1 else chunks[-1]
         listeners.tell("on_predict_batch_end", batch, {"outputs": outputs})
         if model.stop_predicting:
@@ -168,17 +178,16 @@ def _whole_steps() -> Iterator[None]:
         usual(signal.SIGINT, pressed[0])
 
 
-def _run_epoch(job: Job, epoch: int, done: int) -> Logs:
+def _run_epoch(job: Job, epoch: int, source: Source, done: int) -> Logs:
     """The steps of an epoch from `done` on; returns what is to be logged of a step that ended the training."""
-    rows = len(job.columns[0])
-    order = permutation(job.model.seed, epoch, rows) if job.plan.shuffle else None
-    source, steps = Arrays(job.columns, job.plan.batch, order), job.steps
-    each, count = job.listeners.each_batch("train"), 1
-    while done < steps:
-        count = 1 if each else min(count, steps - done)
+    each, count, steps = job.listeners.each_batch("train"), 1, job.batches.steps
+    while True:
+        began = time.perf_counter()
+        count = source.ready(done, 1 if each else count)
+        if not count:
+            break
         if each:
             job.listeners.tell("on_train_batch_begin", done, {})
-        began = time.perf_counter()
         with _whole_steps():
             run = job.program.run(source, done, count, _scalars(job, count))
             job.model.iterations += run.committed
@@ -195,6 +204,9 @@ def _run_epoch(job: Job, epoch: int, done: int) -> Logs:
         if (each or broken) and job.model.stop_training:
             return broken
         count = max(1, min(2 * count, int(count * _RUN_SECONDS / max(seconds, 1e-6))))
+    if job.batches.asked is not None and done < job.batches.asked:
+        _warn_of_the_end(job, epoch, done)
+        job.model.stop_training = True
     return {}
 
 
@@ -208,7 +220,7 @@ def _scalars(job: Job, count: int) -> Mapping[Leaf, Any]:
     }
 
 
-def _nonfinite(job: Job, source: Arrays, step: int, run: Run) -> Logs:
+def _nonfinite(job: Job, source: Source, step: int, run: Run) -> Logs:
     """A step that was not committed: raise, naming the first bad node, or count it; returns its loss where it is to end
     the training, NaN for a gradient that is not finite."""
     quiet, loud = (job.listeners.who_at_nan(answer) for answer in ("end", "raise"))

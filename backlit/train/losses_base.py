@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
 from ..core import registry
+from ..core.arguments import checked, shown, takes
 from ..core.errors import (
     ArgumentError,
     ShapeError,
     UnknownNameError,
     ValueRangeError,
-    did_you_mean,
     missing,
+    not_written,
 )
-from ..core.node import FLOATS, Node, as_array, checked_dtype
+from ..core.node import FLOATS, DType, Node, as_array, checked_dtype
 from ..core.op import as_node, cast
 from ..core.record import Record, snake
 from ..core.shapes import Rows, Shape, normal_axes, show
@@ -31,8 +32,8 @@ from ..rewrite import stable
 from ..rewrite.rule import apply
 
 EPSILON = 1e-7  # Keras's fuzz factor: how far probabilities are kept from 0 and 1
-MEAN = "sum_over_batch_size"
-REDUCTIONS = (MEAN, "sum", "mean", "mean_with_sample_weight", None, "none")
+MEAN: Literal["sum_over_batch_size"] = "sum_over_batch_size"
+Reduction: TypeAlias = Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"] | None
 
 
 class Loss(Record):
@@ -64,15 +65,8 @@ class Loss(Record):
     axis: int = -1  # along which an example's outputs lie
     from_logits: bool = False
 
-    def __init__(self, reduction: str | None = MEAN, name: str | None = None, dtype: str | None = None):
-        if reduction not in REDUCTIONS:
-            known = [each for each in REDUCTIONS if each]
-            raise ValueRangeError(
-                "there is no such reduction.",
-                expected=str(REDUCTIONS),
-                found=repr(reduction),
-                fix=did_you_mean(str(reduction), known),
-            )
+    @checked
+    def __init__(self, reduction: Reduction = MEAN, name: str | None = None, dtype: DType | None = None):
         self.reduction, self.name = reduction, name or snake(type(self).__name__)
         self.dtype = None if dtype is None else checked_dtype(dtype)
 
@@ -83,7 +77,7 @@ class Loss(Record):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Keras's name for `formula`: a subclass written for Keras works."""
-        raise NotImplementedError(f"{type(self).__name__}.formula")
+        raise not_written(self, "formula(self, y, p)")
 
     def valid(self, y: Any) -> Any:
         """Which examples count, as bools, or None for all."""
@@ -91,6 +85,7 @@ class Loss(Record):
 
     # ------------------------------------------------------------------ what every loss has
     @classmethod
+    @checked
     def get(cls, identifier: Any) -> Self:
         """The loss that `identifier` means; a function of (y_true, y_pred) becomes a loss."""
         if callable(identifier) and not isinstance(identifier, (type, Loss)):
@@ -99,6 +94,7 @@ class Loss(Record):
         return super().get(identifier)
 
     @classmethod
+    @checked
     def named(cls, name: str) -> Any:
         """The class of that name, or a function of the user's own that was compiled with before."""
         if registry.find(f"loss.{name}") is None and registry.find(f"loss function.{name}") is not None:
@@ -148,12 +144,13 @@ class Loss(Record):
         """The one number that training makes small."""
         return self._total(y, p, weight, MEAN if self.reduction in (None, "none") else self.reduction)
 
-    def _total(self, y: Any, p: Any, weight: Any, reduction: str | None) -> Any:
+    def _total(self, y: Any, p: Any, weight: Any, reduction: Reduction) -> Any:
         y, p = self.fitted(y, p)
         return reduced(self.formula(y, p), weight, reduction, self.valid(y))
 
+    @checked
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        given = [value for value in (y_true, y_pred, sample_weight) if value is not None]
+        given = [y_true, y_pred, *([] if sample_weight is None else [sample_weight])]
         concrete = not any(isinstance(value, Node) for value in given)
         nodes = [value if isinstance(value, Node) else as_array(value) for value in given]
         if concrete:
@@ -218,7 +215,7 @@ def check_labels(y: Any, classes: Any, what: str, ignored: int | None = None) ->
 
 
 # ---------------------------------------------------------------------- reductions and weights
-def reduced(each: Any, weight: Any, reduction: str | None, valid: Any = None) -> Any:
+def reduced(each: Any, weight: Any, reduction: Reduction, valid: Any = None) -> Any:
     """Keras's reduction: the weighted sum over how many numbers there are; those that are not `valid` do not count."""
     counts = None if valid is None else cast(valid, each.dtype)
     if weight is not None:
@@ -259,8 +256,8 @@ def spread(weight: Any, shape: Shape) -> Any:
 def known_function(function: Any, family: str) -> Any:
     """A function of the user's own, remembered under its name; a name is looked up among them (from a saved file)."""
     if not isinstance(function, str):
-        if not callable(function):
-            raise ArgumentError(f"{function!r} is no function.", expected="a function of (y_true, y_pred)")
+        if not callable(function) or not takes(function, 2):
+            raise ArgumentError(f"{shown(function)} is no {family}.", expected="a function of (y_true, y_pred)")
         registry.replace(f"{family} function.{function_name(function)}", function)
         return function
     found = registry.find(f"{family} function.{function}")
@@ -313,9 +310,9 @@ class LossFunctionWrapper(Loss, spoken=False):
     def __init__(
         self,
         fn: Any,
-        reduction: str | None = MEAN,
+        reduction: Reduction = MEAN,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
         labels: bool = False,
     ):
         self.fn = known_function(fn, "loss")

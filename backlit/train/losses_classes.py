@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ValueRangeError
+from ..core.arguments import NotNegative, Share
+from ..core.node import DType
 from ..ops.elementwise import clip, log, not_equal, where
 from ..ops.index import one_hot, transpose
 from ..ops.nn import log_softmax, sigmoid, softmax, softplus
 from ..ops.reduce import mean
 from ..ops.reduce import sum as sum_
-from .losses_base import EPSILON, MEAN, Loss
+from .losses_base import EPSILON, MEAN, Loss, Reduction
 
 
 def _inside(p: Any) -> Any:
@@ -30,19 +31,13 @@ class _Smoothed(Loss):
     def __init__(
         self,
         from_logits: bool = False,
-        label_smoothing: float = 0.0,
+        label_smoothing: Share = 0.0,
         axis: int = -1,
-        reduction: str | None = MEAN,
+        reduction: Reduction = MEAN,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
         super().__init__(reduction, name, dtype)
-        if isinstance(axis, bool):
-            raise ArgumentError("axis is a number.", expected="a whole number, such as -1", found=repr(axis))
-        if not 0 <= label_smoothing <= 1:
-            raise ValueRangeError(
-                "label_smoothing is a share.", expected="0 <= label_smoothing <= 1", found=str(label_smoothing)
-            )
         self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
 
     def smoothed(self, y: Any, classes: Any) -> Any:
@@ -50,16 +45,6 @@ class _Smoothed(Loss):
         if not self.label_smoothing:
             return y
         return y * (1.0 - self.label_smoothing) + self.label_smoothing / classes
-
-
-class _Focal(_Smoothed):
-    """What the focal losses share: how much an example that is already right is discounted."""
-
-    def focus(self, alpha: Any, gamma: float) -> None:
-        """Keep alpha and gamma, refused below 0."""
-        if np.min(alpha) < 0 or gamma < 0:
-            raise ValueRangeError("alpha and gamma are not below 0.", found=f"alpha={alpha}, gamma={gamma}")
-        self.alpha, self.gamma = alpha, gamma
 
 
 # ---------------------------------------------------------------------- yes or no
@@ -91,7 +76,7 @@ def _binary_logits(y: Any, z: Any) -> Any:
     return y * softplus(-z) + (1 - y) * softplus(z)
 
 
-class BinaryFocalCrossentropy(_Focal):
+class BinaryFocalCrossentropy(_Smoothed):
     """The binary cross-entropy times (1 - q)^gamma, q = y p + (1 - y)(1 - p) being the probability of what is true: what
     is already right counts little (Lin et al. 2017). `apply_class_balancing` weighs y = 1 with alpha, y = 0 with
     1 - alpha. `from_logits=True`: p is a logit, accurate for every one.
@@ -106,18 +91,17 @@ class BinaryFocalCrossentropy(_Focal):
     def __init__(
         self,
         apply_class_balancing: bool = False,
-        alpha: float = 0.25,
-        gamma: float = 2.0,
+        alpha: NotNegative = 0.25,
+        gamma: NotNegative = 2.0,
         from_logits: bool = False,
-        label_smoothing: float = 0.0,
+        label_smoothing: Share = 0.0,
         axis: int = -1,
-        reduction: str | None = MEAN,
+        reduction: Reduction = MEAN,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
         super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
-        self.focus(alpha, gamma)
-        self.apply_class_balancing = apply_class_balancing
+        self.apply_class_balancing, self.alpha, self.gamma = apply_class_balancing, alpha, gamma
 
     def formula(self, y: Any, p: Any) -> Any:
         """The focal loss of each example."""
@@ -159,7 +143,7 @@ class CategoricalCrossentropy(_Smoothed):
         return -sum_(y * _log_probabilities(p, self.from_logits, axis), axis=axis)
 
 
-class CategoricalFocalCrossentropy(_Focal):
+class CategoricalFocalCrossentropy(_Smoothed):
     """-Σ alpha (1 - p)^gamma y log p for one-hot y: what is already right counts little (Lin et al. 2017). `alpha` is one
     number or one a class. `from_logits=True`: p are logits, accurate for every one.
 
@@ -172,17 +156,17 @@ class CategoricalFocalCrossentropy(_Focal):
 
     def __init__(
         self,
-        alpha: Any = 0.25,
-        gamma: float = 2.0,
+        alpha: NotNegative | Sequence[NotNegative] = 0.25,
+        gamma: NotNegative = 2.0,
         from_logits: bool = False,
-        label_smoothing: float = 0.0,
+        label_smoothing: Share = 0.0,
         axis: int = -1,
-        reduction: str | None = MEAN,
+        reduction: Reduction = MEAN,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
         super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
-        self.focus(alpha, gamma)
+        self.alpha, self.gamma = alpha, gamma
 
     def formula(self, y: Any, p: Any) -> Any:
         """The focal loss of each example."""
@@ -210,10 +194,10 @@ class SparseCategoricalCrossentropy(Loss):
         self,
         from_logits: bool = False,
         ignore_class: int | None = None,
-        reduction: str | None = MEAN,
+        reduction: Reduction = MEAN,
         axis: int = -1,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
         super().__init__(reduction, name, dtype)
         self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis

@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..core.errors import ValueRangeError
+from ..core.arguments import Positive
+from ..core.node import DType
 from ..ops.elementwise import absolute, equal, log, maximum, sqrt, square, where
 from ..ops.nn import softplus
 from ..ops.reduce import max as max_
 from ..ops.reduce import mean
 from ..ops.reduce import sum as sum_
-from .losses_base import EPSILON, MEAN, Loss
+from .losses_base import EPSILON, MEAN, Loss, Reduction
 
 
 class MeanSquaredError(Loss):
@@ -105,11 +106,9 @@ class Huber(Loss):
     aliases = ("huber_loss",)
 
     def __init__(
-        self, delta: float = 1.0, reduction: str | None = MEAN, name: str | None = None, dtype: str | None = None
+        self, delta: Positive = 1.0, reduction: Reduction = MEAN, name: str | None = None, dtype: DType | None = None
     ):
         super().__init__(reduction, name, dtype)
-        if not delta > 0:
-            raise ValueRangeError("delta is a distance.", expected="delta above 0", found=f"delta={delta}")
         self.delta = delta
 
     def formula(self, y: Any, p: Any) -> Any:
@@ -146,7 +145,7 @@ class CosineSimilarity(Loss):
     -0.6
     """
 
-    def __init__(self, axis: int = -1, reduction: str | None = MEAN, name: str | None = None, dtype: str | None = None):
+    def __init__(self, axis: int = -1, reduction: Reduction = MEAN, name: str | None = None, dtype: DType | None = None):
         super().__init__(reduction, name, dtype)
         self.axis = axis
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..core import registry
-from ..core.errors import ArgumentError
-from ..core.node import FLOATS, INTEGERS, Node, as_array
+from ..core.arguments import checked
+from ..core.errors import ArgumentError, not_written
+from ..core.node import FLOATS, INTEGERS, DType, Node, as_array, checked_dtype
 from ..core.op import as_node, cast
 from ..core.record import Record, snake
 from ..core.shapes import Shape
@@ -53,13 +54,15 @@ class Metric(Record):
     link: str | None = None  # the activation that makes probabilities of the outputs, for a loss on logits
     totals: Totals | None = None
 
-    def __init__(self, name: str | None = None, dtype: str | None = None):
-        self.name, self.dtype = name or type(self).name or snake(type(self).__name__), dtype
+    @checked
+    def __init__(self, name: str | None = None, dtype: DType | None = None):
+        self.name = name or type(self).name or snake(type(self).__name__)
+        self.dtype = None if dtype is None else checked_dtype(dtype)
 
     # ------------------------------------------------------------------ to be written by a metric
     def formula(self, y: Any, p: Any) -> Any:
         """One number an example."""
-        raise NotImplementedError(f"{type(self).__name__}.formula")
+        raise not_written(self, "formula(self, y, p)")
 
     def sums(self, y: Any, p: Any, w: Any) -> dict[str, Any]:
         """What the sums of this metric grow by; by default the weighted sum of the formula and the sum of weights."""
@@ -83,6 +86,7 @@ class Metric(Record):
 
     # ------------------------------------------------------------------ what every metric has
     @classmethod
+    @checked
     def get(cls, identifier: Any) -> Self:
         """The metric that `identifier` means; a function of (y_true, y_pred), a loss or its name is averaged."""
         record = getattr(identifier, "record", None)
@@ -93,6 +97,7 @@ class Metric(Record):
         return super().get(identifier)
 
     @classmethod
+    @checked
     def named(cls, name: str) -> Any:
         """The class of that name; a loss that is no metric of its own, or a function compiled with before, is averaged."""
         if registry.find(f"metric.{name}") is None and registry.find(f"metric.{name.lower()}") is None:
@@ -106,6 +111,9 @@ class Metric(Record):
     @classmethod
     def alone(cls, y_true: Any, y_pred: Any, **configuration: Any) -> Any:
         """The metric as a function: one number an example."""
+        if cls.formula is Metric.formula:
+            fix = f"bl.metrics.{cls.__name__}()(y_true, y_pred)"
+            raise ArgumentError(f"{cls.__name__} is one number of all examples, not one an example.", fix=fix)
         y, p = _nodes(y_true, y_pred)
         each = cls(**configuration).per_example(y, p)
         return each if isinstance(y_true, Node) or isinstance(y_pred, Node) else each.value
@@ -132,12 +140,14 @@ class Metric(Record):
         """What the sums grow by for these targets, outputs and weights: nodes of a fixed shape in float64."""
         return {key: cast(as_node(part), "float64") for key, part in self.sums(*self.fitted(y, p), w).items()}
 
+    @checked
     def result(self, totals: Totals | None = None) -> Any:
         """The metric from these sums, or from what `update_state` has summed: a number, or an array of several."""
         totals = self.totals if totals is None else totals
-        value = 0.0 if totals is None else self.value(totals)
+        value = self.value(totals) if totals else 0.0
         return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
+    @checked
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch of arrays to the sums. A refused batch changes nothing."""
         y, p, *w = _nodes(y_true, y_pred, *([] if sample_weight is None else [sample_weight]))
@@ -159,6 +169,7 @@ class Metric(Record):
         """Forget what was summed."""
         self.totals = None
 
+    @checked
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The metric of all batches so far, this one among them."""
         self.update_state(y_true, y_pred, sample_weight)
@@ -238,7 +249,7 @@ class MeanMetricWrapper(_OfLoss, spoken=False):
 
     better: ClassVar[str] = ""
 
-    def __init__(self, fn: Any, name: str | None = None, dtype: str | None = None, labels: bool = False):
+    def __init__(self, fn: Any, name: str | None = None, dtype: DType | None = None, labels: bool = False):
         if isinstance(fn, (Loss, Mapping)):
             self.measured = Loss.get(fn)
         else:

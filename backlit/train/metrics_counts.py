@@ -7,11 +7,13 @@ several outputs count as one-hot targets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from ..core.errors import ShapeError, ValueRangeError, did_you_mean
+from ..core.arguments import Count, Interval, Natural, NotNegative, Positive, Share
+from ..core.errors import ShapeError, ValueRangeError
+from ..core.node import DType
 from ..core.op import as_node, cast
 from ..core.shapes import show
 from ..ops.elementwise import absolute, clip, equal, greater, greater_equal, less, logical_and, logical_or, where
@@ -71,8 +73,6 @@ class _Thresholded(Metric):
     def _settle(self, thresholds: Any, top_k: int | None = None, class_id: int | None = None) -> None:
         default = 0.5 if top_k is None else _NEVER
         self.levels = [default] if thresholds is None else np.atleast_1d(thresholds).astype(float).tolist()
-        if thresholds is not None and not all(0 <= level <= 1 for level in self.levels):
-            raise ValueRangeError("a threshold is a probability.", expected="from 0 to 1", found=repr(thresholds))
         self.thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
 
     def reads_probabilities(self) -> bool:
@@ -122,11 +122,11 @@ class Precision(_Thresholded):
 
     def __init__(
         self,
-        thresholds: Any = None,
-        top_k: int | None = None,
-        class_id: int | None = None,
+        thresholds: Share | Sequence[Share] | None = None,
+        top_k: Count | None = None,
+        class_id: Natural | None = None,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
         super().__init__(name, dtype)
         self._settle(thresholds, top_k, class_id)
@@ -150,7 +150,7 @@ class Recall(Precision):
 class _Count(_Thresholded):
     """A weighted count of one kind of answer, at one or several thresholds."""
 
-    def __init__(self, thresholds: Any = None, name: str | None = None, dtype: str | None = None):
+    def __init__(self, thresholds: Share | Sequence[Share] | None = None, name: str | None = None, dtype: DType | None = None):
         super().__init__(name, dtype)
         self._settle(thresholds)
 
@@ -180,6 +180,10 @@ class FalseNegatives(_Count):
 
 
 # ---------------------------------------------------------------------- F scores
+_Average: TypeAlias = Literal["micro", "macro", "weighted"] | None
+_Threshold: TypeAlias = Annotated[float, Interval(0, 1, above=True)] | None
+
+
 class FBetaScore(Metric):
     """(1 + β²) tp / ((1 + β²) tp + β² fn + fp): precision and recall in one, recall counting β times as much.
 
@@ -195,26 +199,13 @@ class FBetaScore(Metric):
 
     def __init__(
         self,
-        average: str | None = None,
-        beta: float = 1.0,
-        threshold: float | None = None,
+        average: _Average = None,
+        beta: Positive = 1.0,
+        threshold: _Threshold = None,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
         super().__init__(name, dtype)
-        self._settle(average, beta, threshold)
-
-    def _settle(self, average: str | None, beta: float, threshold: float | None) -> None:
-        known = (None, "micro", "macro", "weighted")
-        if average not in known:
-            fix = did_you_mean(str(average), [each for each in known if each])
-            raise ValueRangeError("there is no such average.", expected=str(known), found=repr(average), fix=fix)
-        if not beta > 0 or (threshold is not None and not 0 < threshold <= 1):
-            raise ValueRangeError(
-                "an F score cannot be that.",
-                expected="beta above 0, threshold above 0 and at most 1",
-                found=f"beta={beta}, threshold={threshold}",
-            )
         self.average, self.beta, self.threshold = average, beta, threshold
 
     def reads_probabilities(self) -> bool:
@@ -261,13 +252,12 @@ class F1Score(FBetaScore):
 
     def __init__(
         self,
-        average: str | None = None,
-        threshold: float | None = None,
+        average: _Average = None,
+        threshold: _Threshold = None,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
-        Metric.__init__(self, name, dtype)
-        self._settle(average, 1.0, threshold)
+        super().__init__(average, 1.0, threshold, name, dtype)
 
 
 # ---------------------------------------------------------------------- the area under a curve
@@ -289,27 +279,19 @@ class AUC(Metric):
 
     def __init__(
         self,
-        num_thresholds: int = 200,
-        curve: str = "ROC",
-        summation_method: str = "interpolation",
+        num_thresholds: Annotated[int, Interval(2, 1e6)] = 200,
+        curve: Literal["ROC", "PR"] = "ROC",
+        summation_method: Literal["interpolation", "minoring", "majoring"] = "interpolation",
         name: str | None = None,
-        dtype: str | None = None,
-        thresholds: Sequence[float] | None = None,
+        dtype: DType | None = None,
+        thresholds: Sequence[Share] | None = None,
         multi_label: bool = False,
-        num_labels: int | None = None,
-        label_weights: Sequence[float] | None = None,
+        num_labels: Count | None = None,
+        label_weights: Sequence[NotNegative] | None = None,
         from_logits: bool = False,
     ):
         super().__init__(name, dtype)
-        for word, known in ((curve, ("ROC", "PR")), (summation_method, ("interpolation", "minoring", "majoring"))):
-            if word not in known:
-                fix = did_you_mean(word, known)
-                raise ValueRangeError(f"AUC knows no {word!r}.", expected=", ".join(known), fix=fix)
-        inner = np.arange(1, num_thresholds - 1) / max(num_thresholds - 1, 1) if thresholds is None else thresholds
-        if num_thresholds < 2 or not all(0 <= level <= 1 for level in inner):
-            raise ValueRangeError(
-                "AUC needs at least 2 thresholds, from 0 to 1.", found=repr(thresholds or num_thresholds)
-            )
+        inner = np.arange(1, num_thresholds - 1) / (num_thresholds - 1) if thresholds is None else thresholds
         self.levels = [-EPSILON, *sorted(map(float, inner)), 1 + EPSILON]
         self.curve, self.summation_method, self.from_logits = curve, summation_method, from_logits
         self.multi_label, self.num_labels, self.label_weights = multi_label, num_labels, label_weights
@@ -392,7 +374,7 @@ class ConfusionMatrix(Metric):
 
     labels, one_example = True, True
 
-    def __init__(self, num_classes: int | None = None, name: str | None = None, dtype: str | None = None):
+    def __init__(self, num_classes: Count | None = None, name: str | None = None, dtype: DType | None = None):
         super().__init__(name, dtype)
         self.num_classes = num_classes
 

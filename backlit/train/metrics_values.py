@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ValueRangeError
+from ..core.arguments import Count, Finite, Natural, Share, checked
+from ..core.errors import ArgumentError, ShapeError
+from ..core.node import DType, as_array
 from ..core.op import cast
+from ..core.shapes import show
 from ..ops.elementwise import equal, greater, less, square, where
 from ..ops.index import one_hot
 from ..ops.reduce import argmax, mean, size
@@ -47,9 +50,9 @@ class BinaryAccuracy(Metric):
 
     better = "max"
 
-    def __init__(self, name: str | None = None, dtype: str | None = None, threshold: float = 0.5):
+    def __init__(self, name: str | None = None, dtype: DType | None = None, threshold: Finite = 0.5):
         super().__init__(name, dtype)
-        self.threshold = float(threshold)
+        self.threshold = threshold
 
     def reads_probabilities(self) -> bool:
         """Whether the threshold is a probability."""
@@ -100,10 +103,8 @@ class SparseTopKCategoricalAccuracy(Metric):
 
     better, labels, one_example = "max", True, True
 
-    def __init__(self, k: int = 5, name: str | None = None, dtype: str | None = None):
+    def __init__(self, k: Count = 5, name: str | None = None, dtype: DType | None = None):
         super().__init__(name, dtype)
-        if k < 1:
-            raise ValueRangeError("k is a number of classes.", expected="a whole number from 1", found=repr(k))
         self.k = k
 
     def formula(self, y: Any, p: Any) -> Any:
@@ -189,7 +190,7 @@ class CosineSimilarity(_OfLoss):
 
     better, one_example = "max", True
 
-    def __init__(self, name: str | None = None, dtype: str | None = None, axis: int = -1):
+    def __init__(self, name: str | None = None, dtype: DType | None = None, axis: int = -1):
         super().__init__(name, dtype)
         self.measured = losses_numbers.CosineSimilarity(axis)
 
@@ -257,9 +258,9 @@ class BinaryCrossentropy(_Crossentropy):
     def __init__(
         self,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
         from_logits: bool = False,
-        label_smoothing: float = 0.0,
+        label_smoothing: Share = 0.0,
     ):
         super().__init__(name, dtype)
         self.measured = losses_classes.BinaryCrossentropy(from_logits, label_smoothing)
@@ -278,9 +279,9 @@ class CategoricalCrossentropy(_Crossentropy):
     def __init__(
         self,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
         from_logits: bool = False,
-        label_smoothing: float = 0.0,
+        label_smoothing: Share = 0.0,
         axis: int = -1,
     ):
         super().__init__(name, dtype)
@@ -300,7 +301,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     def __init__(
         self,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
         from_logits: bool = False,
         ignore_class: int | None = None,
         axis: int = -1,
@@ -327,16 +328,12 @@ class R2Score(Metric):
 
     def __init__(
         self,
-        class_aggregation: str | None = "uniform_average",
-        num_regressors: int = 0,
+        class_aggregation: Literal["uniform_average", "variance_weighted_average"] | None = "uniform_average",
+        num_regressors: Natural = 0,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
     ):
         super().__init__(name, dtype)
-        known = (None, "uniform_average", "variance_weighted_average")
-        if class_aggregation not in known or num_regressors < 0:
-            found = f"class_aggregation={class_aggregation!r}, num_regressors={num_regressors}"
-            raise ValueRangeError("R2Score cannot be that.", expected=f"{known}, and a number from 0", found=found)
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
 
     def sums(self, y: Any, p: Any, w: Any) -> dict[str, Any]:
@@ -380,18 +377,22 @@ class Mean(Metric):
             "Mean takes values, not y and p.", fix="a function of (y_true, y_pred) is averaged by itself"
         )
 
+    @checked
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Add values, one weight each (or one an example), to the sums."""
-        values = np.asarray(values, np.float64)
-        weights = np.ones(values.shape) if sample_weight is None else np.asarray(sample_weight, np.float64)
-        weights = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
-        weights = np.broadcast_to(weights, values.shape)
+        values = as_array(values).astype(np.float64)
+        weights = np.ones(values.shape) if sample_weight is None else as_array(sample_weight).astype(np.float64)
+        if weights.shape != values.shape[: weights.ndim]:
+            expected = f"weights of shape {show(values.shape)} or {show(values.shape[:1])}"
+            raise ShapeError("these weights fit no value.", expected=expected, found=show(weights.shape))
+        weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim)), values.shape)
         before = self.totals or {"total": 0.0, "count": 0.0}
         self.totals = {
             "total": before["total"] + (values * weights).sum(),
             "count": before["count"] + weights.sum(),
         }
 
+    @checked
     def __call__(self, values: Any, sample_weight: Any = None) -> Any:  # type: ignore[override]
         """The mean of all values so far, these among them."""
         self.update_state(values, sample_weight)

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from ..core import registry
-from ..core.errors import ArgumentError, NotReadyError, UnknownNameError, ValueRangeError, did_you_mean
-from ..core.node import Leaf, Node, input_leaf
+from ..core.arguments import Count, Decay, Finite, Natural, PathLike, checked, taking
+from ..core.errors import ArgumentError, DataError, NotReadyError, UnknownNameError, ValueRangeError, did_you_mean
+from ..core.node import Leaf, Node, here, input_leaf
 from ..core.shapes import M
 from ..core.walk import Graph
 from ..engines.base import engine as engine_named
 from ..layers.activation import resolve as resolve_activation
 from ..layers.layer import Layer, Pass, current_pass, layer_call, put_together, taken_apart, tentative
 from ..layers.network import Functional, flat
-from . import door, feed
+from . import door, feed, fitting
+from .batches import Batches, RowBatches, StreamBatches, alone, is_stream, measured, to_predict
 from .events import Listeners, Logs
-from .feed import Feed
-from .fitting import FitPlan, check_fit, held_out, whole
+from .fitting import FitPlan
 from .heads import Compiled, Head
 from .loop import Job, evaluate, one_batch, predict, train
 from .optimizers import Adam, Optimizer
-from .progress import CallbackList, History
+from .progress import CallbackList, History, Verbose
+from .sparse import is_sparse
 from .step import Step, Task, evaluation_step, make_slots, training_step
+from .views import Views
 
 _PREDICT_ROWS = 1024
-_BY_BUILD = ("built", "input_leaves", "input_shape", "output_shape", "loss", "_heads")
+_ONCE = FitPlan(batch=None, epochs=range(1), shuffle=False)
+_BY_BUILD = ("built", "input_leaves", "input_shape", "output_shape", "loss", "_heads", "classes", "columns")
+_BUILDING = threading.RLock()  # several threads may ask one model for its first prediction
 
 
-class Model(Functional):
+class Model(Functional, Views):
     """Layers, their weights, and the steps that train, evaluate and predict with them. Three ways to make one:
 
     `Sequential([…])`; `Model(inputs, outputs)` for the calls between given inputs and outputs (one, a list or a dict
@@ -45,6 +51,7 @@ class Model(Functional):
     19
     """
 
+    @checked
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True):
         super().__init__(name=name, trainable=trainable)
         self.optimizer: Any = None
@@ -57,10 +64,12 @@ class Model(Functional):
         self.stop_training = False
         self.running: Job | None = None  # the `fit` that runs
         self.asked: Compiled | None = None
+        self.compiled_at: tuple[tuple[str, int], ...] = ()  # the user's line
+        self.doctor_memory: Any = None
         self._heads: list[Head] = []
         self._slots: dict[Leaf, dict[str, Leaf]] = {}
         self._steps: dict[Any, tuple[Step, Any]] = {}
-        self._predict_program: Any = None
+        self._predictor: Any = None  # the program of `predict` and its inputs
         self._forget_training()
         if inputs is not None:
             self.connect(inputs, outputs)
@@ -77,7 +86,8 @@ class Model(Functional):
         """The output nodes of a functional or built sequential model, in order."""
         return flat(self.ends if hasattr(self, "ends") else self.layers[-1].output)
 
-    def build(self, input_shape: Any = None) -> None:
+    @checked
+    def build(self, input_shape: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
         """Make all weights for inputs of `input_shape` (without, or with None as, the batch axis), or none of them.
 
         Several inputs: a list or dict of shapes. A nested model is built by the model around it.
@@ -107,7 +117,7 @@ class Model(Functional):
         shapes = [node.shape for node in (out if isinstance(out, list) else [out])]
         self.built, self.input_shape = True, _shape_form(leaves)
         self.output_shape, self.output_shapes = (shapes if isinstance(out, list) else shapes[0]), shapes
-        self._predict_program = None
+        self._predictor = None
 
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
@@ -123,17 +133,27 @@ class Model(Functional):
                     setattr(self, name, value)
                 raise
 
-    def _ready(self, x: Any) -> list[Any]:
-        """One array an input; builds an unbuilt model."""
-        if not self.built:
-            form, values = taken_apart((x,))
-            arrays = [door.features(value, None) for value in values]
-            leaves = [
-                self._leaf(a.shape[1:], f"input_{place}" if len(arrays) > 1 else "input", self._dtype_for(a))
-                for place, a in enumerate(arrays)
-            ]
-            self.build_on(put_together(form, leaves)[0])
-        return feed.inputs(self, x)
+    def ready(self, x: Any, learn: bool = False) -> list[Any]:
+        """One checked array an input; builds an unbuilt model. `learn`: these are all rows of a training."""
+        if is_sparse(x):  # before anything else: one format of them is a dict
+            x = door.array_of(x, "X")
+        elif feed.foreign(x):
+            x = registry.lookup("frames.features")(self, x, learn)
+        if self.built:
+            return feed.inputs(self, x, whole=learn)
+        with _BUILDING, self._unbuilt_if_refused():
+            return feed.inputs(self, x if self.built else self._built_for(x), whole=learn)
+
+    def _built_for(self, x: Any) -> Any:
+        """Build the model; returns x as arrays, in its own structure."""
+        form, values = taken_apart((x,))
+        arrays = [door.shaped(value, None) for value in values]
+        leaves = [
+            self._leaf(a.shape[1:], f"input_{place}" if len(arrays) > 1 else "input", self._dtype_for(a))
+            for place, a in enumerate(arrays)
+        ]
+        self.build_on(put_together(form, leaves)[0])
+        return put_together(form, arrays)[0]
 
     def _dtype_for(self, array: Any) -> str | None:
         """A subclassed model sees whole numbers as they are (ids); chains and graphs know what they take."""
@@ -149,6 +169,7 @@ class Model(Functional):
         return taken_apart((self.input_leaves,))[0]
 
     # ------------------------------------------------------------------ layers
+    @checked
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or place."""
         if index is not None:
@@ -170,7 +191,7 @@ class Model(Functional):
     @property
     def output_names(self) -> list[str]:
         """The names of the outputs: dict keys, the layers that make them, or output_0, output_1, …"""
-        if isinstance(getattr(self, "output_form", None), Mapping):
+        if isinstance(vars(self).get("output_form"), Mapping):
             return list(self.output_form)
         ends = getattr(self, "ends", [])
         made = [node.inputs[0] if node.op.name == "item" else node for node in ends]
@@ -181,11 +202,12 @@ class Model(Functional):
         return names
 
     # ------------------------------------------------------------------ compile
+    @checked
     def compile(
         self,
         optimizer: Any = None,
         loss: Any = None,
-        loss_weights: Any = None,
+        loss_weights: Sequence[Finite | None] | Mapping[str, Finite | None] | None = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: Any = None,
@@ -218,7 +240,7 @@ class Model(Functional):
         heads = wanted.heads(self.output_names, self.output_shapes) if self.built else []
         if optimizer is None:
             print("backlit: no optimizer was given; Adam(learning_rate=0.001) is used.", file=sys.stderr)
-        self.asked, self.optimizer, self.engine_name = wanted, rule, engine
+        self.asked, self.optimizer, self.engine_name, self.compiled_at = wanted, rule, engine, here()
         rule.bind(self)
         self.loss = loss
         self._forget_training()
@@ -229,7 +251,7 @@ class Model(Functional):
     def _forget_training(self) -> None:
         self.iterations = self.epochs_done = 0
         self._heads, self._slots, self._steps = [], {}, {}
-        self._predict_program = None
+        self._predictor = self.doctor_memory = None
 
     @property
     def heads(self) -> list[Head]:
@@ -284,6 +306,7 @@ class Model(Functional):
         if self.asked is None:
             raise NotReadyError(f"{call} needs a compiled model.", fix="model.compile(loss=...) first")
 
+    @checked
     def step_graph(self, weighted: bool = False) -> Graph:
         """The whole training step as one graph: outputs, updates of parameters, slots, state and sums, and the gate.
 
@@ -295,110 +318,121 @@ class Model(Functional):
         return self.step("train", tuple(() if weighted else None for _ in self.heads))[0].graph
 
     # ------------------------------------------------------------------ fit
+    @checked
     def fit(
         self,
         x: Any = None,
         y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: Any = "auto",
+        batch_size: Count | None = None,
+        epochs: Count = 1,
+        verbose: Verbose = "auto",
         callbacks: Any = None,
-        validation_split: float = 0.0,
+        validation_split: Decay = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
         class_weight: Any = None,
         sample_weight: Any = None,
-        initial_epoch: int = 0,
-        steps_per_epoch: int | None = None,
-        validation_steps: int | None = None,
-        validation_batch_size: int | None = None,
-        validation_freq: Any = 1,
+        initial_epoch: Natural = 0,
+        steps_per_epoch: Count | None = None,
+        validation_steps: Count | None = None,
+        validation_batch_size: Count | None = None,
+        validation_freq: Count | Sequence[Count] = 1,
         validation_stratify: bool = False,
-        doctor: str = "warn",
+        doctor: Literal["warn", "raise", "off"] = "warn",
     ) -> History:
         """Train on x (m, …) and y for `epochs` passes in batches of `batch_size` (None: 32); returns the History.
 
         `validation_split` takes the last rows, before shuffling, as Keras does (`validation_stratify=True`: rows of
         every class); `validation_data` is (x, y) or (x, y, sample_weight). `class_weight` is {label: weight} or
-        "balanced", for the training rows. `steps_per_epoch` ends an epoch early. A call that is refused changes
-        nothing, and an unbuilt model stays unbuilt. A step that is not finite is not written: NonFiniteError names the
-        first bad operation (`doctor="off"`: it is skipped and counted).
+        "balanced", for the training rows. A refused call changes nothing. A step that is not finite is not written:
+        NonFiniteError names the first bad operation. `doctor`: what can hardly work is told on stderr ("warn"), what
+        cannot is raised before the first step ("raise"); "off": neither, and steps that are not finite are skipped.
         """
         self.need_compiled("fit")
-        check_fit(validation_split, doctor)
-        each = range(whole("initial_epoch", initial_epoch, 0, least=0), whole("epochs", epochs, 1))
         plan = FitPlan(
-            batch=whole("batch_size", batch_size, 32),
-            epochs=each,
+            batch=batch_size,
+            epochs=range(initial_epoch, epochs),
             shuffle=shuffle,
-            steps=None if steps_per_epoch is None else whole("steps_per_epoch", steps_per_epoch, 1),
-            check_steps=None if validation_steps is None else whole("validation_steps", validation_steps, 1),
-            check_batch=whole("validation_batch_size", validation_batch_size, whole("batch_size", batch_size, 32)),
+            steps=steps_per_epoch,
+            check_steps=validation_steps,
+            check_batch=validation_batch_size,
             check_epochs=validation_freq,
             skip_nonfinite=doctor == "off",
         )
+        given = fitting.Given(
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            held=validation_data,
+            share=validation_split,
+            stratify=validation_stratify,
+        )
         with self._unbuilt_if_refused():
-            self._ready(x)
-            data = feed.feed(self, x, y, sample_weight)
-            data, held = held_out(self, data, validation_data, validation_split, validation_stratify)
-            job = self._job(plan, _class_weighted(data, class_weight), held)
-            params = {"verbose": verbose, "epochs": each.stop, "steps": job.steps}
+            batches, held = fitting.batches(self, plan, given)
+            job = self._job(plan, batches, held)
+            params = {"verbose": verbose, "epochs": epochs, "steps": batches.steps}
             job.listeners = told = CallbackList(callbacks, add_history=True, add_progbar=True, model=self, **params)
+            look_back = registry.lookup("doctor.examine")(job, held, given, doctor) if doctor != "off" else None
         self.history = history = told.history
         train(job)
+        if look_back is not None:
+            look_back()
         return history
 
-    def _job(self, plan: FitPlan, data: Feed, held: Feed | None) -> Job:
+    def _job(self, plan: FitPlan, batches: Batches, held: Batches | None) -> Job:
         """Everything that can be refused, refused before the first step."""
-        step, program = self.step("train", data.weights)
-        job = Job(self, step, program, data.columns, plan, Listeners(), None, data.weights)
+        step, program = self.step("train", batches.weights)
+        job = Job(self, step, program, batches, plan, Listeners())
         if held is not None:
             self.step("evaluate", held.weights)
-            job.validate = lambda: self.measure(held, plan.check_batch, plan.check_steps, job.listeners)
+            job.validate = lambda: self.measure(held, job.listeners)
         return job
 
+    @checked
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """One step on one batch; returns its loss, or [loss, *metrics], as `evaluate` does."""
         self.need_compiled("train_on_batch")
         with self._unbuilt_if_refused():
-            self._ready(x)
-            data = _class_weighted(feed.feed(self, x, y, sample_weight), class_weight)
-            plan = FitPlan(batch=data.rows, epochs=range(1), shuffle=False)
-            job = self._job(plan, data, None)
+            data = feed.feed(self, x, y, sample_weight).weighted(class_weight, self)
+            job = self._job(_ONCE, RowBatches(data, data.rows), None)
         return self._told(one_batch(job), return_dict)
 
     # ------------------------------------------------------------------ evaluate and predict
+    @checked
     def evaluate(
         self,
         x: Any = None,
         y: Any = None,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
+        batch_size: Count | None = None,
+        verbose: Verbose = "auto",
         sample_weight: Any = None,
-        steps: int | None = None,
+        steps: Count | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
     ) -> Any:
         """The loss, or [loss, *metrics] where there are metrics, over x and y; with `return_dict` by name."""
         self.need_compiled("evaluate")
-        batch = whole("batch_size", batch_size, 32)
         with self._unbuilt_if_refused():
-            self._ready(x)
-            data = feed.feed(self, x, y, sample_weight)
-        params = {"verbose": verbose, "epochs": 1, "steps": -(-data.rows // batch)}
-        return self._told(self.measure(data, batch, steps, Listeners(callbacks, self, params)), return_dict)
+            if is_stream(x):
+                alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
+                batches: Batches = StreamBatches(self, x, steps, anew=True)
+            else:
+                batches = measured(feed.feed(self, x, y, sample_weight), batch_size, steps)
+        params = {"verbose": verbose, "epochs": 1, "steps": batches.steps}
+        return self._told(self.measure(batches, Listeners(callbacks, self, params)), return_dict)
 
+    @checked
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """`evaluate` on one batch."""
-        return self.evaluate(x, y, batch_size=len(flat(x)[0]), sample_weight=sample_weight, return_dict=return_dict)
+        return self.evaluate(x, y, batch_size=sys.maxsize, sample_weight=sample_weight, return_dict=return_dict)
 
-    def measure(self, data: Feed, batch: int, steps: int | None, listeners: Listeners) -> Logs:
-        """The logged numbers of data in inference mode."""
-        step, program = self.step("evaluate", data.weights)
-        plan = FitPlan(batch=batch, epochs=range(1), shuffle=False, steps=steps)
-        return evaluate(Job(self, step, program, data.columns, plan, listeners))
+    def measure(self, batches: Batches, listeners: Listeners) -> Logs:
+        """The logged numbers of batches in inference mode."""
+        step, program = self.step("evaluate", batches.weights)
+        return evaluate(Job(self, step, program, batches, _ONCE, listeners))
 
     def _told(self, logs: dict[str, float], as_dict: bool) -> Any:
         if as_dict:
@@ -413,43 +447,56 @@ class Model(Functional):
         keys += [head.named(key, alone) for head in self.heads for key in (*head.metrics, *head.weighted)]
         return [(key, logs[key]) for key in keys]
 
+    @checked
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: Count | None = None,
+        verbose: Verbose = 0,
+        steps: Count | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The raw output (m, …) for x: probabilities where the last activation makes them, else logits or values.
 
         Several outputs come as a list, or as a dict where the model was given one.
         """
         listeners = Listeners(callbacks)
-        rows = whole("batch_size", batch_size, 32 if listeners.each_batch("predict") else _PREDICT_ROWS)
-        arrays = self._ready(x)
-        if self._predict_program is None:
-            leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
-            with Pass(False):
-                self._predict_graph = Graph(leaves, self.forward(leaves))
-            self._predict_program = engine_named(self.engine_name).compile(self._predict_graph)
-        stop = len(arrays[0]) if steps is None else min(len(arrays[0]), steps * rows)
-        parts = [slice(begin, min(begin + rows, stop)) for begin in range(0, stop, rows)]
-        listeners.set_params({"verbose": verbose, "epochs": 1, "steps": len(parts)})
+        most = 32 if listeners.each_batch("predict") else _PREDICT_ROWS
+        batches, known = to_predict(self, x, batch_size, steps, most)
+        listeners.set_params({"verbose": verbose, "epochs": 1, "steps": known})
         listeners.set_model(self)
-
-        def run(part: slice) -> list[Any]:
-            feeds = {leaf: array[part] for leaf, array in zip(self._predict_graph.inputs, arrays, strict=True)}
-            return self._predict_program.evaluate(feeds).outputs
-
-        chunks = predict(self, run, parts, listeners)
+        chunks = predict(self, self._outputs, batches, listeners)
+        if not chunks:
+            raise door.refuse(DataError("the stream gave no batch.", expected="x, (x, y) or (x, y, w)"), "empty")
         joined = [each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*chunks, strict=True)]
         return self._output_form(joined)
 
+    def _outputs(self, arrays: Sequence[Any]) -> list[Any]:
+        """The outputs for one array an input. Any number of threads may ask at once."""
+        predictor = self._predictor
+        if predictor is None:
+            with _BUILDING:
+                predictor = self._predictor = self._predictor or self._made_predictor()
+        program, leaves = predictor
+        return program.evaluate(dict(zip(leaves, arrays, strict=True))).outputs
+
+    def _made_predictor(self) -> Any:
+        leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
+        with Pass(False):
+            graph = Graph(leaves, self.forward(leaves))
+        return engine_named(self.engine_name).compile(graph), leaves
+
     def _output_form(self, outputs: list[Any]) -> Any:
-        if isinstance(getattr(self, "output_form", None), Mapping):
+        if isinstance(vars(self).get("output_form"), Mapping):
             return dict(zip(self.output_form, outputs, strict=True))
         return outputs if isinstance(self.output_shape, list) else outputs[0]
 
+    @checked
     def predict_on_batch(self, x: Any) -> Any:
         """`predict` on one batch."""
-        return self.predict(x, batch_size=len(flat(x)[0]))
+        return self.predict(x, batch_size=sys.maxsize)
 
+    @checked
     def predict_probabilities(self, x: Any) -> Any:
         """Probabilities (m, k): the output, or its softmax or sigmoid where the loss is told that it holds logits."""
         output = self.predict(x)
@@ -464,6 +511,7 @@ class Model(Functional):
             )
         return resolve_activation(loss.link)(output) if loss.from_logits else output
 
+    @checked
     def predict_classes(self, x: Any, threshold: Any = 0.5) -> Any:
         """The most probable class of each example: its name where `model.classes` is known, else its number.
 
@@ -475,6 +523,7 @@ class Model(Functional):
         labels = p.argmax(axis=1) if p.shape[1] > 1 else (p[:, 0] > threshold).astype(np.int64)
         return labels if self.classes is None else np.array(self.classes)[labels]
 
+    @checked
     def __call__(self, *inputs: Any, training: bool = False) -> Any:
         """On arrays an array; on nodes a node: a model is a layer, too."""
         _, values = taken_apart(inputs)
@@ -482,7 +531,7 @@ class Model(Functional):
             return super().__call__(*inputs, training=training)
         if not training:
             return self.predict(inputs[0] if len(inputs) == 1 else list(inputs))
-        arrays = self._ready(inputs[0] if len(inputs) == 1 else list(inputs))
+        arrays = [array[:] for array in self.ready(inputs[0] if len(inputs) == 1 else list(inputs))]
         leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in self.inputs]
         with Pass(True):
             out = self.forward(leaves)
@@ -502,22 +551,39 @@ class Model(Functional):
         return registry.lookup("model.collapse")(self)
 
     # ------------------------------------------------------------------ words
-    def summary(self, print_fn: Any = print) -> None:
+    @checked
+    def summary(self, print_fn: Annotated[Callable[[str], Any], taking(1)] = print) -> None:
         """Print the table of layers, output shapes and parameters. Optimizer state is not counted in the total."""
         print_fn(registry.lookup("show.summary")(self))
 
     def __reduce__(self) -> Any:
         return registry.lookup("io.pickled")(self)
 
-    def save(self, path: Any, overwrite: bool = True) -> None:
-        """Write one file with network, weights, optimizer and history; see `backlit.load_model`."""
+    def get_config(self) -> dict[str, Any]:
+        """The network as plain values, without weights; of a subclass with its own `call` the constructor's arguments."""
+        return registry.lookup("io.network")(self) or super().get_config()
+
+    @classmethod
+    @checked
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        """A new, uncompiled model of the network that `get_config` described, its weights freshly drawn."""
+        return registry.lookup("io.from_config")(cls, config, custom_objects)
+
+    @checked
+    def save(self, path: PathLike, overwrite: bool = True) -> None:
+        """Write one file with network, weights, optimizer, history and graph; see `backlit.load_model`.
+
+        `path` ends in .backlit. A FileWarning says so where the file will need code of your own to be trained again.
+        """
         registry.lookup("io.save_model")(self, path, overwrite)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Write the weights alone, by layer/name, into a .safetensors file."""
+    @checked
+    def save_weights(self, filepath: PathLike, overwrite: bool = True) -> None:
+        """Write the weights alone, by layer/name, into a .safetensors or .npz file."""
         registry.lookup("io.save_weights")(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+    @checked
+    def load_weights(self, filepath: PathLike, skip_mismatch: bool = False) -> None:
         """Take the weights from a file that `save_weights` wrote for a model of the same layers' names and shapes.
 
         Raises FileError, and changes nothing, where names, shapes or dtypes differ; with `skip_mismatch=True` the
@@ -531,11 +597,3 @@ def _shape_form(leaves: Any) -> Any:
         return {key: leaf.shape for key, leaf in leaves.items()}
     return [leaf.shape for leaf in leaves] if isinstance(leaves, (list, tuple)) else leaves.shape
 
-
-def _class_weighted(data: Feed, class_weight: Any) -> Feed:
-    if class_weight is None:
-        return data
-    if len(data.y) > 1:
-        raise ArgumentError("class_weight is for models of one output.", fix="use sample_weight={output: weights}")
-    each = feed.by_class(class_weight, data.y[0])
-    return Feed(data.x, data.y, [each if data.w[0] is None else data.w[0] * each])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypedDict, Unpack
+from typing import Any, ClassVar, Protocol, TypedDict, Unpack, get_type_hints
 
 import numpy as np
 
-from ..core.errors import ArgumentError, NotReadyError, ValueRangeError, did_you_mean
+from ..core.arguments import Count, Natural, NotNegative, Positive, Share, checked
+from ..core.errors import NotReadyError, ValueRangeError, not_written
 from ..core.node import Leaf, Node, state
 from ..core.op import as_node, cast, literal
 from ..core.record import Record
@@ -16,7 +17,7 @@ from ..core.shapes import show
 from ..ops.elementwise import clip, equal, floor, maximum, sqrt, square, where
 from ..ops.reduce import sum as sum_
 from . import schedules
-from .schedules import LearningRateSchedule, number
+from .schedules import LearningRate, LearningRateSchedule
 
 New = tuple[Any, dict[str, Any]]  # a parameter's new value and its new slots
 _AVERAGE = "average"  # the slot of the moving average of the parameter itself
@@ -25,21 +26,22 @@ _AVERAGE = "average"  # the slot of the moving average of the parameter itself
 class Shared(TypedDict, total=False):
     """The keywords of every optimizer, weight decay aside."""
 
-    clipnorm: float | None
-    clipvalue: float | None
-    global_clipnorm: float | None
+    clipnorm: Positive | None
+    clipvalue: Positive | None
+    global_clipnorm: Positive | None
     use_ema: bool
-    ema_momentum: float
-    ema_overwrite_frequency: int | None
+    ema_momentum: Share
+    ema_overwrite_frequency: Count | None
     name: str | None
 
 
 class Common(Shared, total=False):
     """The keywords of every optimizer; `Optimizer` says what they do."""
 
-    weight_decay: float | None
+    weight_decay: NotNegative | None
 
 
+_HINTS = get_type_hints(Common, include_extras=True)
 _DEFAULTS: dict[str, Any] = {
     "weight_decay": None,
     "clipnorm": None,
@@ -90,24 +92,20 @@ class Optimizer(Record):
     family = "optimizer"
     slots: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, learning_rate: float | LearningRateSchedule = 0.001, **common: Unpack[Common]):
-        for key in common:
-            if key not in _DEFAULTS:
-                raise ArgumentError(f"an optimizer has no argument {key!r}.", fix=did_you_mean(key, _DEFAULTS))
+    @checked
+    def __init__(self, learning_rate: LearningRate = 0.001, **common: Unpack[Common]):
         given = {**_DEFAULTS, **common}
         self._owner: Owner | None = None
         self.learning_rate = learning_rate
         self.name = given["name"]
-        self.weight_decay = _optional("weight_decay", given)
-        self.clipnorm, self.clipvalue, self.global_clipnorm = (
-            _optional(key, given, above=True) for key in ("clipnorm", "clipvalue", "global_clipnorm")
-        )
-        if sum(each is not None for each in (self.clipnorm, self.clipvalue, self.global_clipnorm)) > 1:
+        self.weight_decay = given["weight_decay"]
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clips = (
+            given["clipnorm"], given["clipvalue"], given["global_clipnorm"],
+        )  # fmt: skip
+        if sum(each is not None for each in clips) > 1:
             raise ValueRangeError("gradients are clipped in one way.", expected="at most one of the three clips")
-        self.use_ema, self.ema_momentum = bool(given["use_ema"]), number("ema_momentum", given["ema_momentum"], most=1)
-        self.ema_overwrite_frequency = every = given["ema_overwrite_frequency"]
-        if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
-            raise ValueRangeError("ema_overwrite_frequency is a number of steps.", found=repr(every))
+        self.use_ema, self.ema_momentum = given["use_ema"], given["ema_momentum"]
+        self.ema_overwrite_frequency = given["ema_overwrite_frequency"]
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -129,7 +127,7 @@ class Optimizer(Record):
         lr and t are float64 numbers that take the dtype of what they are joined with, so that what is computed from
         them alone is exact.
         """
-        raise NotImplementedError(f"{type(self).__name__}.step")
+        raise not_written(self, "step(self, p, g, slots, lr, t)")
 
     def effective(self, slots: Mapping[str, Any], lr: Any, t: Any) -> Any:
         """How far a parameter goes for each unit of its gradient (its mean, where there is one), from its slots."""
@@ -198,7 +196,8 @@ class Optimizer(Record):
         """The schedule of the learning rate, or None where it is a number."""
         return self._rate if isinstance(self._rate, LearningRateSchedule) else None
 
-    def learning_rates(self, first: int, count: int) -> Any:
+    @checked
+    def learning_rates(self, first: Natural, count: Natural) -> Any:
         """The rates of `count` steps, the first one having `first` steps before it."""
         schedule = self.schedule
         return np.full(count, self._rate) if schedule is None else schedule.rates(first, count)
@@ -286,17 +285,15 @@ class Rates(Mapping[str, Any]):
     __repr__ = __str__
 
 
-def _optional(key: str, given: Mapping[str, Any], above: bool = False) -> float | None:
-    return None if given[key] is None else number(key, given[key], above=above)
-
-
-def _spell_out(init: Any) -> None:
+def _spell_out(constructor: Any) -> None:
     """Give a constructor that takes `**common` the signature that names those keywords, with their defaults."""
+    init = inspect.unwrap(constructor)
     signature = inspect.signature(init)
     own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
     if len(own) < len(signature.parameters):
         kind, known = inspect.Parameter.KEYWORD_ONLY, {each.name for each in own}
-        rest = [inspect.Parameter(k, kind, default=v) for k, v in _DEFAULTS.items() if k not in known]
+        each = {k: v for k, v in _DEFAULTS.items() if k not in known}
+        rest = [inspect.Parameter(k, kind, default=v, annotation=_HINTS[k]) for k, v in each.items()]
         init.__signature__ = signature.replace(parameters=[*own, *rest])
 
 

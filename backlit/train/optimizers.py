@@ -8,23 +8,16 @@ done around it, once, in `Optimizer`; names, configuration and the common keywor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ValueRangeError
+from ..core.arguments import Decay, Interval, NotNegative, Share
 from ..core.node import Leaf
 from ..core.op import as_node, cast
 from ..ops.elementwise import absolute, maximum, sign, sqrt, square
 from .optimizer import Common, New, Optimizer, Rates, Shared
-from .schedules import LearningRateSchedule, number
-
-
-def _share(what: str, value: Any, above: bool = False) -> float:
-    """A decay factor: from 0 to below 1."""
-    if number(what, value, above=above) >= 1:
-        raise ValueRangeError(f"{what} is a share of what was there.", expected="below 1", found=f"{what}={value}")
-    return value
+from .schedules import LearningRate
 
 
 class SGD(Optimizer):
@@ -42,13 +35,13 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.01,
-        momentum: float = 0.0,
+        learning_rate: LearningRate = 0.01,
+        momentum: Decay = 0.0,
         nesterov: bool = False,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.momentum, self.nesterov = _share("momentum", momentum), nesterov
+        self.momentum, self.nesterov = momentum, nesterov
 
     def used_slots(self) -> tuple[str, ...]:
         """A velocity where there is momentum."""
@@ -79,16 +72,16 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        rho: float = 0.9,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
+        learning_rate: LearningRate = 0.001,
+        rho: Decay = 0.9,
+        momentum: Decay = 0.0,
+        epsilon: NotNegative = 1e-7,
         centered: bool = False,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.rho, self.momentum = _share("rho", rho), _share("momentum", momentum)
-        self.epsilon, self.centered = number("epsilon", epsilon), centered
+        self.rho, self.momentum = rho, momentum
+        self.epsilon, self.centered = epsilon, centered
 
     def used_slots(self) -> tuple[str, ...]:
         """What momentum and centring need beside v."""
@@ -128,16 +121,16 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        learning_rate: LearningRate = 0.001,
+        beta_1: Decay = 0.9,
+        beta_2: Decay = 0.999,
+        epsilon: NotNegative = 1e-7,
         amsgrad: bool = False,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.beta_1, self.beta_2 = _share("beta_1", beta_1), _share("beta_2", beta_2)
-        self.epsilon, self.amsgrad = number("epsilon", epsilon), amsgrad
+        self.beta_1, self.beta_2 = beta_1, beta_2
+        self.epsilon, self.amsgrad = epsilon, amsgrad
 
     def used_slots(self) -> tuple[str, ...]:
         """The largest v so far with `amsgrad` only."""
@@ -156,7 +149,7 @@ class Adam(Optimizer):
         return p - self.effective(new, lr, t) * new["m"], new
 
 
-def _moments(g: Any, slots: Mapping[str, Any], beta_1: float, beta_2: float) -> dict[str, Any]:
+def _moments(g: Any, slots: Mapping[str, Any], beta_1: Decay, beta_2: Decay) -> dict[str, Any]:
     """The moving means of the gradient and of its square."""
     m = slots["m"] + (g - slots["m"]) * (1 - beta_1)
     return {"m": m, "v": slots["v"] + (square(g) - slots["v"]) * (1 - beta_2)}
@@ -175,16 +168,14 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        weight_decay: float = 0.004,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        learning_rate: LearningRate = 0.001,
+        weight_decay: NotNegative = 0.004,
+        beta_1: Decay = 0.9,
+        beta_2: Decay = 0.999,
+        epsilon: NotNegative = 1e-7,
         amsgrad: bool = False,
         **common: Unpack[Shared],
     ):
-        if weight_decay is None:
-            raise ArgumentError("AdamW needs a weight decay.", fix="weight_decay=0.004, or Adam without it")
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common)
 
 
@@ -208,15 +199,15 @@ class Nadam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        learning_rate: LearningRate = 0.001,
+        beta_1: Decay = 0.9,
+        beta_2: Decay = 0.999,
+        epsilon: NotNegative = 1e-7,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.beta_1, self.beta_2 = _share("beta_1", beta_1), _share("beta_2", beta_2)
-        self.epsilon = number("epsilon", epsilon)
+        self.beta_1, self.beta_2 = beta_1, beta_2
+        self.epsilon = epsilon
 
     def first(self, slot: str, p: Leaf) -> Any:
         """The product is a float64 number that starts from 1."""
@@ -253,14 +244,14 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        initial_accumulator_value: float = 0.1,
-        epsilon: float = 1e-7,
+        learning_rate: LearningRate = 0.001,
+        initial_accumulator_value: NotNegative = 0.1,
+        epsilon: NotNegative = 1e-7,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.initial_accumulator_value = number("initial_accumulator_value", initial_accumulator_value)
-        self.epsilon = number("epsilon", epsilon)
+        self.initial_accumulator_value = initial_accumulator_value
+        self.epsilon = epsilon
 
     def first(self, slot: str, p: Leaf) -> Any:
         """The initial value everywhere."""
@@ -292,13 +283,13 @@ class Adadelta(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        rho: float = 0.95,
-        epsilon: float = 1e-7,
+        learning_rate: LearningRate = 0.001,
+        rho: Decay = 0.95,
+        epsilon: NotNegative = 1e-7,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.rho, self.epsilon = _share("rho", rho), number("epsilon", epsilon)
+        self.rho, self.epsilon = rho, epsilon
 
     def effective(self, slots: Mapping[str, Any], lr: Any, t: Any) -> Any:
         """lr √(D + ε) / √(s + ε)."""
@@ -326,15 +317,15 @@ class Adamax(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        learning_rate: LearningRate = 0.001,
+        beta_1: Decay = 0.9,
+        beta_2: Decay = 0.999,
+        epsilon: NotNegative = 1e-7,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.beta_1, self.beta_2 = _share("beta_1", beta_1), _share("beta_2", beta_2)
-        self.epsilon = number("epsilon", epsilon)
+        self.beta_1, self.beta_2 = beta_1, beta_2
+        self.epsilon = epsilon
 
     def effective(self, slots: Mapping[str, Any], lr: Any, t: Any) -> Any:
         """lr / (1-β₁ᵗ) / (u + ε)."""
@@ -362,13 +353,13 @@ class Lion(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.99,
+        learning_rate: LearningRate = 0.001,
+        beta_1: Annotated[float, Interval(0, 1, above=True)] = 0.9,
+        beta_2: Share = 0.99,
         **common: Unpack[Common],
     ):
         super().__init__(learning_rate, **common)
-        self.beta_1, self.beta_2 = number("beta_1", beta_1, most=1, above=True), number("beta_2", beta_2, most=1)
+        self.beta_1, self.beta_2 = beta_1, beta_2
 
     def step(self, p: Any, g: Any, slots: Mapping[str, Any], lr: Any, t: Any) -> New:
         """The step of the docstring."""

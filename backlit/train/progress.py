@@ -7,22 +7,25 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Annotated, Any, Literal, TextIO, TypeAlias
 
 import numpy as np
 
-from ..core.errors import MissingAttributeError, did_you_mean
+from ..core.arguments import checked, shown
+from ..core.errors import ArgumentError, MissingAttributeError, did_you_mean
 from .events import HOOKS, Callback, Listeners, Logs, Progress
 
 __all__ = ["Callback", "CallbackList", "History", "ProgbarLogger", "Progress", "ProgressBar"]
 _CELLS = 20
 _REFRESH = 0.05
+Verbose: TypeAlias = Literal["auto", 0, 1, 2] | bool
 
 
 class History(Callback):
     """What `fit` returns: `history` has a list of numbers for each logged name, `epoch` the epochs (from 0), `params`
     the run."""
 
+    @checked
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
@@ -104,13 +107,19 @@ def in_notebook() -> bool:
     return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
+def _writable(stream: Any) -> None:
+    if not all(callable(getattr(stream, each, None)) for each in ("write", "flush")):
+        raise ArgumentError("the bar is written into a stream.", expected="such as sys.stderr", found=shown(stream))
+
+
 class ProgressBar(Progress):
     """Keras's bar in a terminal, one line an epoch in a file or pipe, one updating line in a notebook.
 
     `verbose`: 0 nothing, 1 the bar, 2 one line an epoch, "auto" what fits `stream` (default: standard output).
     """
 
-    def __init__(self, verbose: Any = "auto", stream: TextIO | None = None):
+    @checked
+    def __init__(self, verbose: Verbose = "auto", stream: Annotated[TextIO, _writable] | None = None):
         self.stream, self.notebook = stream or sys.stdout, stream is None and in_notebook()
         self.shown, self.handle = 0.0, None
         self.show_as(verbose)
@@ -128,18 +137,19 @@ class ProgressBar(Progress):
         if self.verbose and self.params["epochs"] > 1:
             self._write(f"Epoch {epoch + 1}/{self.params['epochs']}", end="\n")
 
-    def on_steps(self, done: int, total: int, logs: Logs) -> None:
+    def on_steps(self, done: int, total: int | None, logs: Logs) -> None:
         """Redraw, at most twenty times a second."""
         self.done = done
         if self.live and time.perf_counter() - self.shown >= _REFRESH:
             self.shown = time.perf_counter()
             elapsed = self.shown - self.began
-            self._redraw(self._line(f"{elapsed / done * (total - done):.0f}s", elapsed, logs))
+            left = elapsed if total is None else elapsed / done * (total - done)
+            self._redraw(self._line(f"{left:.0f}s", elapsed, logs))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """The epoch's last line, with its time and its validation."""
         elapsed = time.perf_counter() - self.began
-        self.done = self.total
+        self.done = self.total = self.done or self.total or 0  # a stream may end early, or not say when it ends
         if self.verbose == 2:
             numbers = "".join(f" - {key}: {number(value)}" for key, value in (logs or {}).items())
             self._write(
@@ -149,10 +159,12 @@ class ProgressBar(Progress):
             self._redraw(self._line(f"{elapsed:.0f}s", elapsed, logs or {}), last=True)
 
     def _line(self, clock: str, elapsed: float, logs: Mapping[str, Any]) -> str:
+        numbers = "".join(f" - {key}: {number(value)}" for key, value in logs.items())
+        if self.total is None:
+            return f"{self.done:7d}/Unknown {clock} {_per_step(elapsed, self.done)}{numbers}"
         full = _CELLS * self.done // max(self.total, 1)
         done, rest = "━" * full, "━" * (_CELLS - full)
         bar = f"\033[32m{done}\033[0m\033[37m{rest}\033[0m" if self.color else done.ljust(_CELLS)
-        numbers = "".join(f" - {key}: {number(value)}" for key, value in logs.items())
         return f"{self.done}/{self.total} {bar} {clock} {_per_step(elapsed, self.done)}{numbers}"
 
     def _redraw(self, line: str, last: bool = False) -> None:
@@ -181,6 +193,7 @@ class ProgressBar(Progress):
 class ProgbarLogger(ProgressBar):
     """Keras's name for the bar; it shows what `verbose` of `fit` asks for."""
 
+    @checked
     def __init__(self) -> None:
         super().__init__()
 
@@ -202,6 +215,7 @@ class CallbackList(Listeners):
     {'loss': 0.5}
     """
 
+    @checked
     def __init__(
         self,
         callbacks: Any = None,
@@ -220,6 +234,7 @@ class CallbackList(Listeners):
         if model is not None:
             self.set_model(model)
 
+    @checked
     def append(self, callback: Callback) -> None:
         """Put a callback behind the others, before those that come late."""
         self.callbacks = sorted([*self.callbacks, callback], key=lambda each: each.late)

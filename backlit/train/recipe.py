@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import DataError, LabelError, ValueRangeError, did_you_mean
+from ..core.errors import ColumnWarning, DataError, LabelError, ValueRangeError, did_you_mean
 from ..core.seed import set_seed
 from ..io.bundled import Dataset
-from ..io.split import Split, split
+from ..io.columns import Columns
+from ..io.kinds import Number, shortened
+from ..io.split import MIN_PER_CLASS, Split, split
 from ..layers.activation import Activation
 from ..layers.dense import Dense
 from ..layers.layer import Layer
@@ -24,9 +28,10 @@ from .callbacks import EarlyStopping
 from .optimizers import Optimizer
 from .sequential import Sequential
 
-TASKS = ("binary", "multiclass", "multilabel", "regression")
+TASKS = scores.TASKS
 PATIENCE = 15
-_MOST_CLASSES = 100  # whole-number targets with more distinct values are a quantity, not a name
+# Whole-number targets with more different values than these, or than a tenth of the rows, are amounts and not names.
+_MOST_CLASSES, _MOST_IN_FLOATS = 100, 20
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Problem:
-    """A data set with its task decided: y are labels 0 … k-1, 0/1 rows, or numbers."""
+    """A data set with its task decided: y are labels 0 … k-1, 0/1 rows, or numbers.
+
+    `columns` says how the rows of a table became X; it is None for data that were numbers from the start.
+    """
 
     data: Dataset
     task: str
@@ -65,6 +73,7 @@ class Problem:
     classes: tuple[str, ...] | None
     parts: Split
     choices: tuple[Choice, ...]
+    columns: Columns | None = None
 
 
 @dataclass
@@ -76,6 +85,7 @@ class Outcome:
     choices: list[Choice]
     seconds: float
     epochs: int
+    most_epochs: int
     best_epoch: int
     scores: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
@@ -83,29 +93,74 @@ class Outcome:
 
 # ---------------------------------------------------------------------- the task, from y
 def prepare(data: Dataset, seed: int = 0, task: str | None = None) -> Problem:
-    """Decide the task from y, number the classes from 0, and split 70/15/15 by `seed`."""
-    decided, why = _decide(data) if task is None else (task, "asked for")
-    if decided not in TASKS:
-        raise ValueRangeError(f"there is no task {decided!r}.", expected=", ".join(TASKS))
-    y, classes = _targets(data, decided)
-    if classes is not None and len(np.unique(y)) < 2:
-        raise DataError("y has a single value.", found=repr(data.y.flat[0]), why="there is nothing to learn from it")
-    parts = split(y, seed=seed, stratify=None if decided != "regression" else False)
-    shares = "70 / 15 / 15 %, " + ("every class in the same shares" if parts.stratified else "at random")
-    choices = (
-        Choice("task", decided + (f", {len(classes)} classes" if classes and decided == "multiclass" else ""), why),
-        Choice("split", shares, f"train, dev, test; shuffled by seed {seed}, so that sorted rows cannot fool it"),
-    )
-    return Problem(data, decided, data.X, y, classes, parts, choices)
+    """Decide the task from y, number the classes from 0, split 70/15/15 by `seed`, and make numbers of a table.
+
+    What the columns of a table become is decided by its training rows. Raises DataError for y that cannot be learnt
+    (constant, or a name of its own in most rows), ValueRangeError where `task` is unknown or does not fit y.
+    """
+    if task is None:
+        decided, why = decide(data)
+    else:
+        decided, why = _asked(data, task), "asked for"
+    y, classes = targets(data, decided)
+    _must_differ(data, y, classes)
+    parts, choice = _parted(y, classes, seed)
+    if classes is not None and y.ndim == 1 and (different := len(np.unique(y))) > len(y) // 2:
+        raise DataError(
+            f"{data.target!r} has a value of its own in most rows.",
+            found=f"{different} different values in {len(y)} rows",
+            why="a class is learnt from several examples of it",
+            fix="name another column as the target",
+        )
+    columns = None
+    if data.frame is not None:
+        columns = Columns.infer(data.frame, rows=parts.train)
+        data = _encoded(data, columns)
+    count = f", {len(classes)} classes" if classes and decided == "multiclass" else ""
+    return Problem(data, decided, data.X, y, classes, parts, (Choice("task", decided + count, why), choice), columns)
+
+
+def _encoded(data: Dataset, columns: Columns, ignore: Sequence[str] = ()) -> Dataset:
+    return replace(data, X=columns.encode(data.frame, ignore), columns=columns.encoded, frame=None)
+
+
+def _must_differ(data: Dataset, y: np.ndarray, classes: tuple[str, ...] | None) -> None:
+    """Refuse a target that is always the same."""
+    if (y == y[:1]).all():
+        raise DataError(
+            f"{data.target!r} has a single value.",
+            found=repr(classes[int(y[0])]) if classes is not None and y.ndim == 1 else str(data.y[0]),
+            why="there is nothing to learn from it",
+            fix="name another column as the target",
+        )
+
+
+def _parted(y: np.ndarray, classes: tuple[str, ...] | None, seed: int) -> tuple[Split, Choice]:
+    """The rows of the three parts, and in words how they were dealt."""
+    if classes is None or y.ndim == 2:
+        parts, how = split(y, seed=seed, stratify=False), "at random"
+    else:
+        counts = np.bincount(y, minlength=len(classes))
+        rare = int(np.where(counts > 0, counts, len(y)).argmin())
+        spread = counts[rare] >= MIN_PER_CLASS
+        parts, how = split(y, seed=seed, stratify=bool(spread)), "every class in the same shares"
+        if not spread:
+            name = scores.one_line(classes[rare], 20)
+            how = f"at random, as class {name!r} has {counts[rare]} of the {MIN_PER_CLASS} rows it needs"
+    return parts, Choice("split", f"70 / 15 / 15 %, {how}", f"train, dev, test; shuffled by seed {seed}")
 
 
 def measured(data: Dataset, model: Any, task: str | None = None) -> Problem:
     """All rows of some data as a problem of a trained model: its task, and labels by the names of its classes.
 
-    Raises LabelError for a label that is none of these.
+    The rows of a table are encoded as they were in the training. Raises LabelError for a label that is no class, and
+    for names where the model gives numbers.
     """
     decided = task or task_of(model)
-    y, names = _targets(data, decided)
+    data = numbers_for(data, model)
+    y, names = targets(data, decided)
+    if decided == "regression" and data.classes is not None and data.y.ndim == 1:
+        raise LabelError("y does not hold numbers.", found=shortened(data.classes), why="the model gives a quantity")
     if names is None:
         return _all_rows(data, decided, y, None)
     units = max(2, int(model.output_shape[-1])) if decided == "binary" else int(model.output_shape[-1])
@@ -127,6 +182,46 @@ def measured(data: Dataset, model: Any, task: str | None = None) -> Problem:
     return _all_rows(data, decided, known, classes)
 
 
+def target_names(target: str, columns: int, prefix: str = "") -> list[str]:
+    """The names of the columns of y, from the name of the target that stands for all of them, else numbered.
+
+    >>> target_names("a, b", 2), target_names("y", 2)
+    (['a', 'b'], ['0', '1'])
+    """
+    names = target.split(", ") if columns > 1 else [target]
+    return names if len(names) == columns else [f"{prefix}{k}" for k in range(columns)]
+
+
+def described(columns: Columns) -> list[tuple[str, str, str]]:
+    """Each column of a table with its kind and the rest in words, those that are left out with the reason."""
+    return [*columns.kinds, *((name, "left out", why) for name, why in columns.left_out)]
+
+
+def numbers_for(data: Dataset, model: Any) -> Dataset:
+    """`data` with its rows as the numbers that `model` takes: tables encoded as in its training, pictures in its shape.
+
+    Columns are found by name, also by the names that `model.about` tells; others are left aside with a ColumnWarning.
+    Where the model knows of no names, a table of numbers is taken as it stands. Raises DataError where columns are
+    missing or hold what cannot be encoded.
+    """
+    if data.frame is None:
+        wanted = model.input_shape[1:]
+        fits = data.image is not None and math.prod(wanted) == data.X.shape[1]
+        return replace(data, X=data.X.reshape(-1, *wanted)) if fits else data
+    names = [str(name) for name in data.frame.columns]
+    columns = model.columns
+    if columns is None:
+        known = [str(name) for name in model.about.get("columns") or ()]
+        columns = Columns(tuple(map(Number, known if known and set(known) <= set(names) else names)))
+    passed_over = dict(columns.left_out)
+    others = [name for name in names if name not in columns.names and name not in passed_over]
+    if others and set(columns.names) <= set(names):
+        told = f"columns that the model does not know are left aside: {shortened(others)}."
+        warnings.warn(told, ColumnWarning, stacklevel=2)
+        return _encoded(data, columns, others)
+    return _encoded(data, columns)
+
+
 def _all_rows(data: Dataset, task: str, y: np.ndarray, classes: tuple[str, ...] | None) -> Problem:
     rows = np.arange(len(y))
     return Problem(data, task, data.X, y, classes, Split(rows[:0], rows[:0], rows, False, "all rows"), ())
@@ -141,33 +236,66 @@ def task_of(model: Any) -> str:
     return "multiclass" if link == "softmax" else "regression"
 
 
-def _decide(data: Dataset) -> tuple[str, str]:
+def decide(data: Dataset) -> tuple[str, str]:
+    """The task that y asks for, and why."""
     y = data.y
     if y.ndim == 2 and y.shape[1] > 1:
-        if np.isin(y, (0, 1)).all():
-            one = (y.sum(axis=1) == 1).all()
-            return (
-                ("multiclass", "each row of y has a single 1")
-                if one
-                else ("multilabel", "a row of y may have several 1s")
-            )
-        return "regression", f"y has {y.shape[1]} columns of numbers"
+        return _decide_columns(y)
     values = np.unique(y)
-    if data.classes is not None or (y.dtype.kind in "iub" and len(values) <= min(_MOST_CLASSES, max(2, len(y) // 10))):
-        count = len(data.classes or values)
-        kind = "binary" if count == 2 else "multiclass"
-        return kind, f"y names one of {count} classes"
-    return "regression", f"y has {len(values)} different numbers: a quantity, not names"
+    if data.classes is not None:
+        return _kind(len(data.classes)), f"y names one of {len(data.classes)} classes"
+    whole = y.dtype.kind in "iub" or bool((y == np.floor(y)).all())
+    most = _MOST_CLASSES if y.dtype.kind in "iub" else _MOST_IN_FLOATS
+    if len(values) <= 2 or (whole and len(values) <= min(most, len(y) // 10)):
+        return _kind(len(values)), f"y has only {len(values)} values; or --task regression"
+    if whole and len(values) <= len(y) // 2:
+        return "regression", f"y has {len(values)} whole numbers; or --task multiclass"
+    return "regression", f"y has {len(values)} different numbers: a quantity"
 
 
-def _targets(data: Dataset, task: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def _kind(classes: int) -> str:
+    return "binary" if classes <= 2 else "multiclass"
+
+
+def _decide_columns(y: np.ndarray) -> tuple[str, str]:
+    if not np.isin(y, (0, 1)).all():
+        return "regression", f"y has {y.shape[1]} columns of numbers"
+    if (y.sum(axis=1) == 1).all():
+        return "multiclass", "each row of y has a single 1"
+    return "multilabel", "a row of y may have several 1s"
+
+
+def _asked(data: Dataset, task: str) -> str:
+    """`task`, where it is one and y can be so; ValueRangeError otherwise."""
+    if task not in TASKS:
+        raise ValueRangeError(f"there is no task {task!r}.", expected=", ".join(TASKS))
+    y = data.y.reshape(len(data.y), -1)
+    several, marks = y.shape[1] > 1, bool(np.isin(y, (0, 1)).all())
+    values = len(np.unique(y)) if not several else y.shape[1]
+    found = ""
+    if task == "regression" and data.classes is not None and not several:
+        found = f"names: {shortened(data.classes)}"
+    elif task == "multilabel" and not marks:
+        found = "other numbers than 0 and 1"
+    elif task in ("binary", "multiclass") and several and not (marks and (y.sum(axis=1) == 1).all()):
+        found = "rows that are not one-hot"
+    elif task == "binary" and values > 2:
+        found = f"{values} classes"
+    if found:
+        decided = decide(data)[0]
+        raise ValueRangeError(f"y cannot be used for the task {task!r}.", found=found, fix=f"--task {decided}")
+    return task
+
+
+def targets(data: Dataset, task: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """y as a model of `task` takes it, and the names of the classes or labels."""
     y = data.y.reshape(len(data.y), -1)
     if task == "regression":
         return y.astype(np.float64), None
     if task == "multilabel":
-        return y.astype(np.float64), data.classes or tuple(f"label {k}" for k in range(y.shape[1]))
+        return y.astype(np.float64), data.classes or tuple(target_names(data.target, y.shape[1], "label "))
     if y.shape[1] > 1:
-        return y.argmax(axis=1), data.classes or tuple(str(k) for k in range(y.shape[1]))
+        return y.argmax(axis=1), data.classes or tuple(target_names(data.target, y.shape[1]))
     if data.classes is not None:
         return y.reshape(-1).astype(np.int64), data.classes
     if y.dtype.kind == "f" and (y == np.floor(y)).all():
@@ -195,8 +323,8 @@ def build(problem: Problem, options: Options) -> tuple[Sequential, list[Choice]]
     choices.append(
         Choice(
             "epochs",
-            f"at most {options.epochs}",
-            f"keeps the best dev loss; stops {PATIENCE} epochs after it",
+            f"at most {options.epochs}, keeps the best dev loss",
+            f"stops {PATIENCE} epochs after it",
         )
     )
     return model, choices
@@ -208,33 +336,33 @@ def _plain(name: str) -> str:
 
 def _scaling(data: Dataset, X: np.ndarray) -> tuple[Layer, Choice]:
     if data.unit is not None:
-        mean, variance = float(X.mean()), float(X.var())
-        why = f"one unit for all columns ({data.unit}); by the training rows"
-        return Normalization(mean=mean, variance=variance), Choice(
-            "scaling", f"one for all: (x - {mean:.4g}) / {variance**0.5:.4g}", why
-        )
-    columns = Normalization()
-    columns.adapt(X)
-    return columns, Choice(
-        "scaling",
-        "each column: (x - mean) / standard deviation",
-        "columns have units of their own; by the training rows",
-    )
+        middle, square = float(X.mean()), float(X.var())
+        which = f"all (x - {middle:.4g}) / {square**0.5:.4g}, by the training rows"
+        return Normalization(mean=middle, variance=square), Choice("scaling", which, f"all columns are in {data.unit}")
+    marks = np.isin(X, (0, 1)).all(axis=0)  # 0/1 columns stay: a rare 1 would become a huge number
+    mean = np.where(marks, 0.0, X.mean(axis=0, dtype=np.float64))
+    variance = np.where(marks, 1.0, X.var(axis=0, dtype=np.float64))
+    which, why = "each column (x - mean) / standard deviation", "units of their own; by the training rows"
+    if marks.all():
+        which, why = "none", "all columns are 0 or 1"
+    elif marks.any():
+        why = "but 0/1 columns stay; by the training rows"
+    return Normalization(mean=mean.tolist(), variance=variance.tolist()), Choice("scaling", which, why)
 
 
 def _hidden_choice(options: Options) -> Choice:
     which = "-".join(map(str, options.hidden)) + f" {options.activation}" if options.hidden else "none"
     why = {
-        "relu": "the default: quick to compute, flat on one side only",
-        "linear": "careful: linear hidden layers collapse into one linear layer",
-        "sigmoid": "flat at both ends; tanh or relu usually learn faster in hidden layers",
+        "relu": "quick to compute, flat on one side only",
+        "linear": "careful: linear layers collapse into one",
+        "sigmoid": "flat at both ends; relu usually learns faster",
         "tanh": "zero-centred; flat at both ends",
     }.get(options.activation, "asked for")
     return Choice("hidden layers", which, why if options.hidden else "a linear model")
 
 
 def _output(problem: Problem, regularizer: Any) -> tuple[list[Layer], dict[str, Any], list[str], list[Choice]]:
-    stable = "the squashing is inside the loss: accurate for every logit"
+    stable = "inside the loss it is accurate for any logit"
     if problem.task == "regression":
         return _regression_output(problem, regularizer)
     units = 1 if problem.task == "binary" else len(problem.classes or ())
@@ -244,7 +372,7 @@ def _output(problem: Problem, regularizer: Any) -> tuple[list[Layer], dict[str, 
         activation = "softmax"
     else:
         name, activation = "BinaryCrossentropy", "sigmoid"
-        why = "y is one of two" if problem.task == "binary" else "each label is a yes or no of its own"
+        why = "y is one of two" if problem.task == "binary" else "each label is a yes or no"
     told = [
         Choice("output", f"{units} linear unit{'s' if units > 1 else ''} ({activation} in the loss)", stable),
         Choice("loss", f"{name}(from_logits=True)", why),
@@ -256,18 +384,19 @@ def _regression_output(
     problem: Problem, regularizer: Any
 ) -> tuple[list[Layer], dict[str, Any], list[str], list[Choice]]:
     y = problem.y[problem.parts.train]
-    mean, std, units = float(y.mean()), float(y.std()) or 1.0, y.shape[1]
-    layers: list[Layer] = [Dense(units, "linear", kernel_regularizer=regularizer), Rescaling(std, mean)]
-    which, why = (
-        f"{units} linear, times {std:.4g} plus {mean:.4g}",
-        "targets of either sign, scaled by the training rows",
-    )
+    mean, std, units = y.mean(axis=0), y.std(axis=0), y.shape[1]
+    std[std == 0] = 1.0
+    dense = Dense(units, "linear", kernel_regularizer=regularizer)
+    if units == 1:
+        layers: list[Layer] = [dense, Rescaling(float(std[0]), float(mean[0]))]
+        which = f"1 linear, times {scores.number(std[0])} plus {scores.number(mean[0])}"
+    else:
+        layers = [dense, Normalization(mean=mean.tolist(), variance=(std**2).tolist(), invert=True)]
+        which = f"{units} linear, each in the unit of its target"
+    why = "by mean and deviation of the training rows"
     if y.min() >= 0:
         layers.append(Activation("relu"))
-        which, why = (
-            which + ", relu",
-            "targets are never negative; un-scaled first, so that it starts open",
-        )
+        which, why = which + ", relu", "targets are never negative"
     told = [Choice("output", which, why), Choice("loss", "MeanSquaredError", "a quantity: the mean squared distance")]
     return layers, {"class": "MeanSquaredError", "config": {}}, ["mae"], told
 
@@ -275,9 +404,7 @@ def _regression_output(
 def _optimizer(options: Options) -> tuple[Optimizer, Choice]:
     kind = Optimizer.named(options.optimizer)
     rate = options.learning_rate or (0.002 if options.optimizer.lower() == "adam" else kind().learning_rate)
-    why = (
-        "a step of its own size for every parameter; forgiving in its rate" if kind.__name__ == "Adam" else "asked for"
-    )
+    why = "a step of its own size for every parameter" if kind.__name__ == "Adam" else "asked for"
     return kind(learning_rate=rate), Choice(
         "optimizer", f"{kind.__name__}, learning rate {rate:g}, batches of {options.batch_size}", why
     )
@@ -289,7 +416,7 @@ def run(data: Dataset, options: Options, callbacks: Sequence[Any] = (), tell: An
     problem = prepare(data, options.seed, options.task)
     set_seed(options.seed)
     model, choices = build(problem, options)
-    model.classes = problem.classes
+    model.classes, model.columns = problem.classes, problem.columns
     if tell is not None:
         tell(problem, model, choices)
     parts, began = problem.parts, time.perf_counter()
@@ -303,7 +430,8 @@ def run(data: Dataset, options: Options, callbacks: Sequence[Any] = (), tell: An
         verbose=0,
         callbacks=[stop, *callbacks],
     )
-    outcome = Outcome(model, problem, choices, time.perf_counter() - began, len(history.epoch), stop.best_epoch + 1)
+    seconds, epochs = time.perf_counter() - began, len(history.epoch)
+    outcome = Outcome(model, problem, choices, seconds, epochs, options.epochs, stop.best_epoch + 1)
     outcome.scores = {part: score(model, problem, getattr(parts, part)) for part in ("train", "dev", "test")}
     outcome.baseline = scores.baselines(
         problem.task,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import warnings
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,37 @@ from typing import Any
 import numpy as np
 
 from ..core import registry
-from ..core.errors import BacklitError, FileError, FileMissingError, FileWarning, NotReadyError, UnknownNameError
+from ..core.errors import (
+    BacklitError,
+    FileError,
+    FileWarning,
+    GraphError,
+    NotReadyError,
+    UnknownNameError,
+    warn,
+)
 from ..core.node import Leaf
-from ..core.record import serialize
+from ..core.record import given_back
 from ..io import file
+from ..io.columns import Columns
+from ..layers.layer import values_follow
+from . import frozen, keras_import, stored
 from .model import Model
 from .progress import History
 from .step import make_slots
-from .structure import describe, describe_inputs, restore, restore_inputs
+from .structure import FUNCTIONS, Own, describe, describe_inputs, known_as, restore, restore_inputs, unknown
 
 FORMAT = 1
-
-
-_UNREADABLE = (
-    BacklitError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, csv.Error,
+_FILES = (
+    "model.json", "weights.safetensors", "optimizer.safetensors", "preprocess.json", "history.csv", "graph.json",
 )  # fmt: skip
-_FILES = ("model.json", "weights.safetensors", "optimizer.safetensors", "preprocess.json", "history.csv")
+_UNREADABLE = (
+    BacklitError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, RecursionError,
+    csv.Error,
+)  # fmt: skip
 
 
+# ---------------------------------------------------------------------- writing
 def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
     """Write `model` to `path`, which must end in .backlit; see `Model.save`."""
     target = Path(path)
@@ -37,27 +50,55 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
         raise FileError(
             f"a model file ends in .backlit, not {target.suffix!r}.", fix=f"use {target.with_suffix('.backlit')}"
         )
-    if target.exists() and not overwrite:
+    if os.path.exists(target) and not overwrite:
         raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
     if not model.built:
         raise FileError("only a built model can be saved.", found=repr(model), fix="build or fit it first")
-    file.write(target, _entries(model))
+    notes: list[str] = []
+    file.write(target, _entries(model, Own(), notes))
+    for note in notes:
+        warn(f"{target}: {note}", FileWarning)
 
 
-def _entries(model: Any) -> dict[str, bytes]:
-    """The entries of the model's file."""
+def _entries(model: Any, own: Own, notes: list[str]) -> dict[str, bytes]:
+    """The entries of the model's file. `own` collects what is no code of the library, `notes` what that means."""
+    said = _described(model, own, notes)
+    graph, arrays = _graph(model, notes)
+    table = None if model.columns is None else model.columns.to_json()
     return {
-        "model.json": file.to_json(_described(model)),
-        "weights.safetensors": file.pack({key: leaf.array for key, leaf in model.named_weights().items()}),
+        "model.json": file.to_json(said),
+        "weights.safetensors": file.pack(
+            {**{key: leaf.array for key, leaf in model.named_weights().items()}, **arrays}
+        ),
         "optimizer.safetensors": file.pack({key: slot.array for key, slot in _slots(model).items()}),
-        "preprocess.json": file.to_json(model.about),
+        "preprocess.json": file.to_json({**model.about, "table": table}),
         "history.csv": _history_csv(model.history),
+        "graph.json": file.to_json(graph),
     }
 
 
+def _graph(model: Any, notes: list[str]) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
+    """What the model computes, in the library's own records, and the arrays in it; None where that cannot be said."""
+    if not model.built:
+        return None, {}
+    try:
+        said, found = frozen.predict_graph(model, *frozen.traced(model))
+    except GraphError as error:
+        notes.append(f"{error.message} The file can be loaded only where all its classes are defined.")
+        return None, {}
+    if found.foreign:
+        notes.append(
+            f"the NumPy functions of {', '.join(found.foreign)} cannot be kept in a file. It can be loaded only where "
+            f"{'this op is' if len(found.foreign) == 1 else 'these ops are'} defined."
+        )
+    return said, found.arrays
+
+
 def pickled(model: Any) -> Any:
-    """What pickle and deepcopy keep of a model: the entries of its file."""
-    return _from_entries, (_entries(model), Path(f"the pickled {model.name}"))
+    """What pickle and deepcopy keep of a model: the entries of its file, and the code that is somebody's own."""
+    own = Own()
+    entries = _entries(model, own, [])
+    return _from_entries, (entries, Path(f"the pickled {model.name}"), own.things)
 
 
 def _slots(model: Any) -> dict[str, Leaf]:
@@ -69,18 +110,25 @@ def _slots(model: Any) -> dict[str, Leaf]:
     }
 
 
-def _described(model: Any) -> dict[str, Any]:
+def _described(model: Any, own: Own, notes: list[str]) -> dict[str, Any]:
+    network = describe(model, own)
+    if lacking := [name for name, thing in own.things.items() if not isinstance(thing, type)]:
+        given = ", ".join(f"{name!r}: …" for name in lacking)
+        notes.append(
+            f"a file holds no code, and so not that of {', '.join(lacking)}. Loaded, the model predicts; to train it, "
+            f"give it back: bl.load_model(path, custom_objects={{{given}}})."
+        )
     compiled = None
     if model.asked is not None:
         compiled = {
-            **{key: serialize(value) for key, value in vars(model.asked).items()},
-            "optimizer": serialize(model.optimizer),
+            **{key: own.plain(value) for key, value in vars(model.asked).items()},
+            "optimizer": own.plain(model.optimizer),
             "learning_rate": model.optimizer.learning_rate,
             "engine": model.engine_name,
         }
     return {
         "format": FORMAT,
-        "network": describe(model),
+        "network": network,
         "inputs": describe_inputs(model.input_leaves),
         "seed": model.seed,
         "compiled": compiled,
@@ -90,28 +138,46 @@ def _described(model: Any) -> dict[str, Any]:
     }
 
 
-def load_model(path: Any) -> Any:
-    """The model in the file `path`, compiled as it was, its optimizer where it stopped.
-
-    Raises FileMissingError, or FileError for a file that is damaged, foreign, of a newer format, or names a layer
-    class that is not defined here.
-    """
+# ---------------------------------------------------------------------- reading
+def load_model(path: Any, custom_objects: Any = None, compile: bool = True) -> Any:
+    """The model in the file `path`; see `backlit.load_model`."""
     source = Path(path)
-    return _from_entries(file.read(source), source)
+    notes: list[str] = []
+    if source.suffix in (".h5", ".hdf5"):
+        fix = f"in Keras: keras.models.load_model({source.name!r}).save({source.with_suffix('.keras').name!r})"
+        raise FileError(f"{source} is of an old format of Keras, in which models may hold code.", fix=fix)
+    if source.suffix == ".keras":
+        model = keras_import.load(source, custom_objects, compile, notes)
+    else:
+        model = _from_entries(file.read(source), source, custom_objects, compile, notes)
+    for note in notes:
+        warn(f"{source}: {note}", FileWarning)
+    return model
 
 
-def _from_entries(entries: Mapping[str, bytes], source: Path) -> Any:
-    if missing := [name for name in _FILES if name not in entries]:
-        raise FileError(f"{source} is no model file.", found=f"without {', '.join(missing)}")
-    said = file.from_json(entries["model.json"], source)
-    if not isinstance(said, dict) or not isinstance(said.get("format"), int) or said["format"] > FORMAT:
-        raise FileError(f"{source} was written by a newer version.", expected=f"format {FORMAT}", fix="upgrade backlit")
+def _from_entries(
+    entries: Mapping[str, bytes],
+    source: Path,
+    custom: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    notes: list[str] | None = None,
+) -> Any:
+    said = _opened(entries, source)
+    tensors = file.unpack(entries["weights.safetensors"], source)
+    slots = file.unpack(entries["optimizer.safetensors"], source)
+    graph = file.from_json(entries["graph.json"], source)
+    about = file.from_json(entries["preprocess.json"], source)
+    notes, things = [] if notes is None else notes, known_as(custom or {})
     try:
-        with np.errstate(all="ignore"):
-            model = _rebuilt(said)
-        _fill(model.named_weights(), file.unpack(entries["weights.safetensors"], source), source)
-        _restore_training(model, said, file.unpack(entries["optimizer.safetensors"], source), source)
-        model.about = {**file.from_json(entries["preprocess.json"], source)}
+        with registry.lent(things), np.errstate(all="ignore"):
+            model = _rebuilt(said, graph, tensors, notes)
+            captured = set() if graph is None else stored.captured(graph["nodes"], model.named_weights())
+            _fill(model.named_weights(), {key: tensors[key] for key in tensors if key not in captured}, source)
+            if compile:
+                _restore_training(model, said, slots, source, notes)
+            _compare(model, graph, tensors, notes)
+        table = about.pop("table")
+        model.about, model.columns = about, None if table is None else Columns.from_json(table)
         model.history = _history_from(entries["history.csv"])
     except FileError:
         raise
@@ -120,65 +186,121 @@ def _from_entries(entries: Mapping[str, bytes], source: Path) -> Any:
     return model
 
 
-def _rebuilt(said: Mapping[str, Any]) -> Any:
-    model = restore(said["network"])
-    if not isinstance(model, Model):
-        raise FileError("the file does not hold a model.", found=repr(model))
-    if not model.built and said["inputs"] is not None:
-        model.build_on(restore_inputs(said["inputs"]))
-    model.seed = None if said["seed"] is None else int(said["seed"])
-    model.classes = None if said["classes"] is None else tuple(map(str, said["classes"]))
+def _opened(entries: Mapping[str, bytes], source: Path) -> Mapping[str, Any]:
+    """What model.json says; FileError for another kind of file, and for one of a newer format."""
+    if "model.json" not in entries:
+        raise FileError(f"{source} is no model file.", found="without model.json")
+    said = file.from_json(entries["model.json"], source)
+    if not isinstance(said, dict) or type(said.get("format")) is not int:
+        raise FileError(f"{source} is no model file.", found="a description without a format")
+    if said["format"] > FORMAT:
+        raise FileError(f"{source} was written by a newer version.", expected=f"format {FORMAT}", fix="upgrade backlit")
+    if wrong := sorted(set(_FILES) ^ set(entries)):
+        found = ", ".join(f"{'without' if name in _FILES else 'with'} {name}" for name in wrong)
+        raise FileError(f"{source} is no model file.", expected=", ".join(_FILES), found=found)
+    return said
+
+
+def _rebuilt(said: Mapping[str, Any], graph: Any, tensors: Mapping[str, Any], notes: list[str]) -> Any:
+    """The model of the description, or of its graph where code that the description speaks of is not here."""
+    with values_follow(sum(tensor.nbytes for tensor in tensors.values())):
+        try:
+            model: Any = restore(said["network"])
+            if not isinstance(model, Model):
+                raise FileError("the file does not hold a model.", found=repr(model))
+            if not model.built and said["inputs"] is not None:
+                model.build_on(restore_inputs(said["inputs"]))
+        except UnknownNameError as error:
+            if graph is None:
+                raise
+            model = frozen.Frozen(said["network"], error, unknown(said["network"]) or [error.name])
+            model.fill(graph, tensors, restore_inputs(said["inputs"]))
+            notes.append(model.note())
+    model.seed = None if said["seed"] is None else _count(said, "seed")
+    classes = said["classes"]
+    if classes is not None and not (isinstance(classes, list) and all(isinstance(each, str) for each in classes)):
+        raise ValueError(f"classes {classes!r:.60}")
+    model.classes = None if classes is None else tuple(classes)
     return model
 
 
-def _restore_training(model: Any, said: Mapping[str, Any], slots: Mapping[str, Any], path: Path) -> None:
+def _count(said: Mapping[str, Any], key: str) -> int:
+    """A number of seed, steps or epochs."""
+    if type(said[key]) is not int or not 0 <= said[key] < 1 << 53:
+        raise ValueError(f"{key} {said[key]!r:.60}")
+    return int(said[key])
+
+
+def _compare(model: Any, graph: Any, tensors: Mapping[str, Any], notes: list[str]) -> None:
+    """Refuse a model that cannot be run; note where its code computes something else than when it was saved."""
+    if not model.built:
+        return
+    inputs, outputs, penalties = frozen.traced(model)
+    stored.affordable([*outputs, *penalties])
+    same = False
+    if graph is not None:
+        said, found = frozen.predict_graph(model, inputs, outputs, penalties)
+        same = said == graph and all(np.array_equal(tensors[key], array) for key, array in found.arrays.items())
+        if not same:
+            notes.append("its layers compute something else here than where it was saved: the code of one has changed.")
+    if not same or isinstance(model, frozen.Frozen):
+        stored.try_out(inputs, [*outputs, *penalties])
+
+
+def _restore_training(
+    model: Any, said: Mapping[str, Any], slots: Mapping[str, Any], path: Path, notes: list[str]
+) -> None:
     compiled = said["compiled"]
     if compiled is None:
         return
-    given = {key: compiled[key] for key in ("loss", "loss_weights", "metrics", "weighted_metrics")}
     try:
-        model.compile(compiled["optimizer"], engine=compiled["engine"], **given)
+        given = {key: given_back(value, FUNCTIONS) for key, value in compiled.items()}
+        asked = {key: given[key] for key in ("loss", "loss_weights", "metrics", "weighted_metrics")}
+        model.compile(given["optimizer"], engine=compiled["engine"], **asked)
     except UnknownNameError as error:  # somebody's own loss or metric, whose code is not here
-        told = error.message
-        warnings.warn(f"{path}: {told} The model predicts; compile it again to train.", FileWarning, stacklevel=5)
+        notes.append(f"{error.message} The model predicts; compile it again to train.")
         return
-    model.restore(float(compiled["learning_rate"]), int(said["iterations"]), int(said["epochs_done"]))
+    model.restore(float(compiled["learning_rate"]), _count(said, "iterations"), _count(said, "epochs_done"))
     kept = [leaf for key, leaf in model.named_weights().items() if any(name.startswith(f"{key}/") for name in slots)]
     model._slots.update(make_slots(model.optimizer, kept))
     _fill(_slots(model), slots, path)
 
 
+# ---------------------------------------------------------------------- weights alone
 def save_weights(model: Any, path: Any, overwrite: bool = True) -> None:
-    """Write the weights of `model` to `path`, which must end in .safetensors; see `Model.save_weights`."""
+    """Write the weights of `model` to `path`, which ends in .safetensors or .npz; see `Model.save_weights`."""
     target = _weights_path(path)
-    if target.exists() and not overwrite:
+    if os.path.exists(target) and not overwrite:
         raise FileError(f"{target} exists already.", fix="choose another name, or overwrite=True")
     _need_weights(model, "save_weights")
-    file.write_bytes(target, file.pack({key: leaf.array for key, leaf in model.named_weights().items()}))
+    pack = file.pack if target.suffix == ".safetensors" else file.pack_npz
+    file.write_bytes(target, pack({key: leaf.array for key, leaf in model.named_weights().items()}))
 
 
 def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
     """Give the weights of `model` the values in the file `path`; see `Model.load_weights`."""
     source = _weights_path(path)
     _need_weights(model, "load_weights")
-    if not source.exists():
-        raise FileMissingError(f"there is no file {source}.", fix="give the path of a .safetensors file")
-    leaves, tensors = model.named_weights(), file.unpack(source.read_bytes(), source)
+    leaves = model.named_weights()
+    wanted = {key: (leaf.shape, leaf.dtype) for key, leaf in leaves.items()}
+    tensors = file.unpack_file(source, wanted)
     if skip_mismatch:
-        fit = [key for key, leaf in leaves.items() if key in tensors and tensors[key].shape == leaf.shape]
+        fit = [key for key in leaves if key in tensors and (tensors[key].shape, tensors[key].dtype) == wanted[key]]
         if skipped := sorted(set(leaves) ^ set(fit)):
-            warnings.warn(f"{source} has no weights that fit for {', '.join(skipped)}", UserWarning, stacklevel=3)
+            warn(f"{source} has no weights that fit for {', '.join(skipped)}", FileWarning)
         leaves, tensors = ({key: each[key] for key in fit} for each in (leaves, tensors))
     _fill(leaves, tensors, source)
 
 
 def _weights_path(path: Any) -> Path:
     target = Path(path)
-    if target.suffix != ".safetensors":
-        name = target.name.removesuffix(".weights.h5").removesuffix(target.suffix)
-        fix = f"use {target.with_name(name + '.safetensors')}"
-        raise FileError(f"a file of weights ends in .safetensors, not {target.suffix!r}.", fix=fix)
-    return target
+    if target.suffix in (".safetensors", ".npz"):
+        return target
+    name = target.name.removesuffix(".weights.h5").removesuffix(target.suffix)
+    fix = f"use {target.with_name(name + '.safetensors')}"
+    if target.suffix in (".h5", ".keras"):
+        fix += f"; to convert, save the whole model in Keras: bl.load_model('{name}.keras').save_weights(…)"
+    raise FileError(f"a file of weights ends in .safetensors or .npz, not {target.suffix!r}.", fix=fix)
 
 
 def _need_weights(model: Any, call: str) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf, pi
 from numbers import Real
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ValueRangeError
+from ..core.arguments import Finite, Interval, Natural, NotNegative, Positive, checked
+from ..core.errors import ArgumentError, ValueRangeError, not_written
+from ..core.node import as_array
 from ..core.record import Record
 
 
@@ -35,14 +37,17 @@ class LearningRateSchedule(Record):
 
     def at(self, step: Any) -> Any:
         """The rates for an array of steps."""
-        raise NotImplementedError(f"{type(self).__name__}.at")
+        raise not_written(self, "at(self, step)")
 
+    @checked
     def __call__(self, step: Any) -> Any:
         """The rate of one step, or of each in an array."""
-        rates = np.asarray(self.at(np.asarray(step, np.float64)), np.float64)
+        step = as_array(step)
+        rates = np.asarray(self.at(step.astype(np.float64)), np.float64)
         return float(rates) if np.ndim(step) == 0 else np.array(np.broadcast_to(rates, np.shape(step)))
 
-    def rates(self, first: int, count: int) -> Any:
+    @checked
+    def rates(self, first: Natural, count: Natural) -> Any:
         """The rates of `count` steps from `first` on; ValueRangeError where one is negative or not finite."""
         steps = range(first, first + count)
         vector = type(self).__call__ is LearningRateSchedule.__call__
@@ -57,21 +62,6 @@ class LearningRateSchedule(Record):
         return found
 
 
-def number(what: str, value: Any, least: float = 0.0, most: float = inf, above: bool = False) -> float:
-    """`value` as it is, if it is a finite number of the interval (`above`: without its lower end)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ArgumentError(f"{what} must be a number.", found=repr(value)[:60])
-    value = value if isinstance(value, (int, float)) else value.item()
-    if not (least < value if above else least <= value) or not value <= most or abs(value) == inf:
-        upper = "" if most == inf else f" to {most:g}"
-        raise ValueRangeError(
-            f"{what} is out of its range.",
-            expected=(f"above {least:g}{upper}" if above else f"from {least:g}{upper}"),
-            found=f"{what}={value}",
-        )
-    return value
-
-
 class ExponentialDecay(LearningRateSchedule):
     """initial_learning_rate · decay_rate^(step / decay_steps); with `staircase` the quotient is a whole number.
 
@@ -83,15 +73,14 @@ class ExponentialDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
+        initial_learning_rate: NotNegative,
+        decay_steps: Positive,
+        decay_rate: NotNegative,
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ):
-        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate)
-        self.decay_steps = number("decay_steps", decay_steps, above=True)
-        self.decay_rate, self.staircase, self.name = number("decay_rate", decay_rate), staircase, name
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.decay_rate, self.staircase, self.name = decay_rate, staircase, name
 
     def at(self, step: Any) -> Any:
         """The formula of the class."""
@@ -108,15 +97,14 @@ class InverseTimeDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
+        initial_learning_rate: NotNegative,
+        decay_steps: Positive,
+        decay_rate: NotNegative,
         staircase: bool = False,
         name: str = "InverseTimeDecay",
     ):
-        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate)
-        self.decay_steps = number("decay_steps", decay_steps, above=True)
-        self.decay_rate, self.staircase, self.name = number("decay_rate", decay_rate), staircase, name
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.decay_rate, self.staircase, self.name = decay_rate, staircase, name
 
     def at(self, step: Any) -> Any:
         """The formula of the class."""
@@ -131,9 +119,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     [1.0, 1.0, 0.5, 0.1]
     """
 
-    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"):
-        self.boundaries = [number("a boundary", each, least=-inf) for each in boundaries]
-        self.values, self.name = [number("a value", each) for each in values], name
+    def __init__(self, boundaries: Sequence[Finite], values: Sequence[NotNegative], name: str = "PiecewiseConstant"):
+        self.boundaries, self.values, self.name = list(boundaries), list(values), name
         if len(self.boundaries) != len(self.values) - 1:
             raise ValueRangeError(
                 "boundaries lie between values.",
@@ -160,17 +147,15 @@ class PolynomialDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        end_learning_rate: float = 0.0001,
-        power: float = 1.0,
+        initial_learning_rate: NotNegative,
+        decay_steps: Positive,
+        end_learning_rate: NotNegative = 0.0001,
+        power: NotNegative = 1.0,
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ):
-        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate)
-        self.decay_steps = number("decay_steps", decay_steps, above=True)
-        self.end_learning_rate, self.power = number("end_learning_rate", end_learning_rate), number("power", power)
-        self.cycle, self.name = cycle, name
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.end_learning_rate, self.power, self.cycle, self.name = end_learning_rate, power, cycle, name
 
     def at(self, step: Any) -> Any:
         """The formula of the class."""
@@ -193,18 +178,16 @@ class CosineDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        alpha: float = 0.0,
+        initial_learning_rate: NotNegative,
+        decay_steps: Positive,
+        alpha: NotNegative = 0.0,
         name: str = "CosineDecay",
-        warmup_target: float | None = None,
-        warmup_steps: float = 0,
+        warmup_target: NotNegative | None = None,
+        warmup_steps: NotNegative = 0,
     ):
-        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate)
-        self.decay_steps = number("decay_steps", decay_steps, above=True)
-        self.alpha, self.name = number("alpha", alpha), name
-        self.warmup_target = None if warmup_target is None else number("warmup_target", warmup_target)
-        self.warmup_steps = number("warmup_steps", warmup_steps)
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.alpha, self.name = alpha, name
+        self.warmup_target, self.warmup_steps = warmup_target, warmup_steps
 
     def at(self, step: Any) -> Any:
         """The formula of the class."""
@@ -233,17 +216,15 @@ class CosineDecayRestarts(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate: float,
-        first_decay_steps: float,
-        t_mul: float = 2.0,
-        m_mul: float = 1.0,
-        alpha: float = 0.0,
+        initial_learning_rate: NotNegative,
+        first_decay_steps: Positive,
+        t_mul: Annotated[float, Interval(1)] = 2.0,
+        m_mul: NotNegative = 1.0,
+        alpha: NotNegative = 0.0,
         name: str = "SGDRDecay",
     ):
-        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate)
-        self.first_decay_steps = number("first_decay_steps", first_decay_steps, above=True)
-        self.t_mul, self.m_mul = number("t_mul", t_mul, least=1), number("m_mul", m_mul)
-        self.alpha, self.name = number("alpha", alpha), name
+        self.initial_learning_rate, self.first_decay_steps = initial_learning_rate, first_decay_steps
+        self.t_mul, self.m_mul, self.alpha, self.name = t_mul, m_mul, alpha, name
 
     def _begin(self, period: Any) -> Any:
         """The step at which a period begins, in units of the first one."""
@@ -279,6 +260,8 @@ def learning_rate(value: Any) -> float | LearningRateSchedule:
         raise ValueRangeError("the learning rate must be above 0.", found=f"learning_rate={value}")
     return float(value)
 
+
+LearningRate: TypeAlias = Annotated[float | LearningRateSchedule, learning_rate]
 
 __all__ = [
     name for name, value in dict(globals()).items()

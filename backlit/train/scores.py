@@ -6,8 +6,9 @@ Everything returned is made of plain Python numbers, strings, lists and dicts, r
 from __future__ import annotations
 
 import math
+import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -146,10 +147,11 @@ def confusion(y: Any, predicted: Any, k: int) -> np.ndarray:
     return np.bincount(true * k + guess, minlength=k * k).reshape(k, k)
 
 
-def confusion_text(matrix: np.ndarray, classes: Sequence[str] | None = None) -> str:
-    """The confusion matrix, shape (k, k), as an aligned table; a zero is a dot, names over 12 characters are shortened.
+def confusion_text(matrix: np.ndarray, classes: Sequence[str] | None = None, width: int | None = None) -> str:
+    """The confusion matrix, shape (k, k), as an aligned table; a zero is a dot, long names are shortened.
 
-    `classes` defaults to the labels 0..k-1. Raises DataError where their number is not k.
+    `classes` defaults to the labels 0..k-1. Where the lines would be longer than `width`, the columns are headed by
+    the numbers of the classes, which then stand before their names. Raises DataError where there are not k names.
 
     >>> print(confusion_text(confusion([0, 0, 1], [0, 1, 1], 2), ["cat", "dog"]))
     true \\ predicted  cat  dog
@@ -165,23 +167,97 @@ def confusion_text(matrix: np.ndarray, classes: Sequence[str] | None = None) -> 
         )
     names = _short([str(label) for label in (range(k) if classes is None else classes)])
     cells = [[str(int(count)) if count else "·" for count in row] for row in matrix]
-    widths = [max(len(text) for text in column) for column in zip(names, *cells, strict=True)]
-    head = "true \\ predicted"
-    first = max(len(head), *(len(name) for name in names))
-    lines = [head.ljust(first)] + [name.ljust(first) for name in names]
-    rows = [names, *cells]
+    text = _aligned(names, names, cells)
+    if classes is None or width is None or cells_of(text.partition("\n")[0]) <= width:
+        return text
+    numbers = [str(label) for label in range(k)]
+    numbered = [f"{number:>{len(numbers[-1])}} {name}" for number, name in zip(numbers, names, strict=True)]
+    return _aligned(numbered, numbers, cells)
+
+
+def _aligned(lines: Sequence[str], heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    corner = "true \\ predicted"
+    first = max(map(cells_of, (corner, *lines)))
+    widths = [max(map(cells_of, column)) for column in zip(heads, *cells, strict=True)]
     return "\n".join(
-        line + "".join("  " + text.rjust(width) for text, width in zip(row, widths, strict=True))
-        for line, row in zip(lines, rows, strict=True)
+        line
+        + " " * (first - cells_of(line))
+        + "".join("  " + " " * (width - cells_of(text)) + text for text, width in zip(row, widths, strict=True))
+        for line, row in zip((corner, *lines), (heads, *cells), strict=True)
     )
 
 
+def one_line(text: str, width: int | None = None) -> str:
+    """`text` as it can stand in a line: line breaks become spaces, other control characters signs, cut to `width`.
+
+    >>> one_line("a\\nlong name", 7)
+    'a long…'
+    """
+    plain = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(text.split()))
+    return plain if width is None or len(plain) <= width else plain[: width - 1] + "…"
+
+
+def number(value: float) -> str:
+    """A number of any size in a few signs.
+
+    >>> number(1234567.8), number(0.0123456)
+    ('1,234,568', '0.01235')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
+def cells_of(text: str) -> int:
+    """How many columns of a terminal `text` takes: two for a wide sign, none for an accent of its own.
+
+    >>> cells_of("ab"), cells_of("猫")
+    (2, 2)
+    """
+    return sum(0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF") for sign in text)
+
+
 def _short(names: Sequence[str]) -> list[str]:
-    cut = [name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 1] + "…" for name in names]
+    cut = [one_line(name, _NAME_WIDTH) for name in names]
     return [
         f"{name[: _NAME_WIDTH - 1 - len(str(index))]}…{index}" if cut.count(name) > 1 else name
         for index, name in enumerate(cut)
     ]
+
+
+def most_confused(matrix: np.ndarray, count: int = 10) -> list[Scores]:
+    """The pairs of classes that are mistaken for one another most often, at most `count` of them.
+
+    `matrix` is a confusion matrix, shape (k, k). Each entry holds `true`, `predicted`, `rows` (how often the one was
+    taken for the other) and `of` (how many rows the true class has).
+
+    >>> most_confused(confusion([0, 0, 1], [0, 1, 1], 2))
+    [{'true': 0, 'predicted': 1, 'rows': 1, 'of': 2}]
+    """
+    wrong = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    places = [divmod(int(flat), len(matrix)) for flat in order]
+    return [
+        {"true": true, "predicted": guess, "rows": int(wrong[true, guess]), "of": int(matrix[true].sum())}
+        for true, guess in places
+        if wrong[true, guess]
+    ]
+
+
+def verdict(test: Scores, baseline: Mapping[str, Scores]) -> str:
+    """What scores on test rows say beside those of the two simple models, in a sentence.
+
+    >>> verdict({"r2": 0.35, "interval": [0.05, 0.56]}, {"constant": {"r2": 0.0}, "linear": {"r2": 0.42}})
+    'The linear model is as good on the test rows (R² 0.4200 against 0.3500): prefer it.'
+    """
+    key, name = ("r2", "R²") if "r2" in test else ("accuracy", "accuracy")
+    own, linear, constant = test[key], baseline["linear"][key], baseline["constant"][key]
+    if max(own, linear) <= constant:
+        return "No better than the constant answer on the test rows: these columns may not tell y."
+    if linear >= own:
+        how = "better" if linear > test["interval"][1] else "as good"
+        return f"The linear model is {how} on the test rows ({name} {linear:.4f} against {own:.4f}): prefer it."
+    if linear >= test["interval"][0]:
+        return "Better than the linear model, but within the interval: more test rows could tell them apart."
+    return "Clearly better than the linear model on the test rows."
 
 
 def worst_mistakes(y: Any, probabilities: Any, count: int = 5) -> list[Scores]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.arguments import checked
 from ..core.errors import ArgumentError, NotReadyError
 from ..core.node import Leaf
 from ..layers.layer import Layer, current_pass
@@ -21,12 +22,11 @@ class Sequential(Model):
     10285
     """
 
+    @checked
     def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None):
         super().__init__(name=name, trainable=trainable)
         self._chain: list[Layer] = []
         self._start: Leaf | None = None
-        if layers is not None and not isinstance(layers, (list, tuple)):
-            raise ArgumentError(f"{layers!r} is no list of layers.", fix="Sequential([Dense(25), Dense(10)])")
         given = list(layers or [])
         start = given.pop(0) if given and _is_input(given[0]) else None
         for layer in given:
@@ -42,6 +42,7 @@ class Sequential(Model):
         """The first layer says what it takes."""
         return None
 
+    @checked
     def add(self, layer: Any) -> None:
         """Put a layer at the end; an `Input` may come first, and builds the model as it grows."""
         if _is_input(layer):

@@ -6,12 +6,13 @@ from typing import Any
 
 from ..core import registry
 from ..core.shapes import Rows, show
+from .frozen import kind_name
 
 
 def summary(model: Any) -> str:
     """Layers, output shapes and parameters as aligned text, with the totals below."""
     head = ("Layer (type)", "Output Shape", "Param #")
-    rows = [(f"{layer.name} ({type(layer).__name__})", _shape(layer), _count(layer)) for layer in model.layers]
+    rows = [(f"{layer.name} ({kind_name(layer)})", _shape(layer), _count(layer)) for layer in model.layers]
     widths = [max(len(row[i]) for row in (head, *rows)) + 2 for i in range(3)]
 
     def line(row: tuple[str, str, str]) -> str:

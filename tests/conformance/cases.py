@@ -21,7 +21,7 @@ from backlit.engines.base import Result, engine
 from backlit.engines.reference import values
 from backlit.engines.scalars import TABLE
 
-ENGINES = ("reference", "planned")  # a new engine: its name here, and the whole suite runs on it
+ENGINES = ("reference", "planned", "compiled", "xla")  # a new engine: its name here, and the whole suite runs on it
 ROWS = (1, 5)
 ops = backlit.ops
 

@@ -27,6 +27,7 @@ BUILTIN = {
     "FileError": ValueError,
     "ArgumentError": TypeError,
     "MissingAttributeError": AttributeError,
+    "NotWrittenError": NotImplementedError,
     "FileMissingError": FileNotFoundError,
     "MissingImportError": ImportError,
 }

@@ -254,7 +254,7 @@ def test_updates_that_do_not_fit(compiled):
     for leaf in ("w", bl.constant(1.0), bl.input(()), w * 2):
         with pytest.raises(ArgumentError, match="only variables can be updated"):
             compiled(updates={leaf: 1.0})
-    with pytest.raises(ArgumentError, match="inputs of a graph are leaves"):
+    with pytest.raises(ArgumentError, match="inputs must be a Leaf"):
         compiled(w, inputs=[w * 2])
 
 

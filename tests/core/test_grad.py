@@ -70,7 +70,7 @@ def test_only_a_floating_number_has_a_gradient(J):
 def test_what_cannot_be_differentiated_by():
     w, i = bl.variable(2.0), bl.variable(np.array([1, 2]), "i")
     for wrong in ((w, 3.0), (3.0, w), (w, [w, "w"])):
-        with pytest.raises(ArgumentError, match="nodes by nodes"):
+        with pytest.raises(ArgumentError, match=r"nodes by nodes|J must be a Node"):
             bl.grad(*wrong)
     with pytest.raises(GraphError, match="whole numbers"):
         bl.grad(ops.sum(i * 1.5), i)

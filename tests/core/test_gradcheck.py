@@ -123,7 +123,7 @@ def test_refusals():
     with pytest.raises(GraphError, match="one floating-point number"):
         bl.check_grad(w * 2)
     for wrong in ([w * 1.0], ["w"], [bl.input(())]):
-        with pytest.raises(ArgumentError, match="nudges variables"):
+        with pytest.raises(ArgumentError, match=r"nudges variables|wrt must be a Leaf"):
             bl.check_grad(ops.sum(w), wrong)
     with pytest.raises(NotReadyError):
         bl.check_grad(ops.sum(w * bl.input((2,), "x")))

@@ -222,10 +222,50 @@ def test_a_missing_file_names_what_is_near(save: Any, tmp_path: Path) -> None:
 
 
 def test_other_suffixes_folders_and_kinds(tmp_path: Path) -> None:
-    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(FileError, match=r"expected  an \.npz file"):
-        read(str(tmp_path / "data.csv"))
-    with pytest.raises(FileError, match="is a folder"):
+    (tmp_path / "data.xlsx").write_text("a,b\n1,2\n")
+    with pytest.raises(FileError, match=r"'\.xlsx'") as caught:
+        read(str(tmp_path / "data.xlsx"))
+    assert ".csv" in str(caught.value) and "np.savez" in str(caught.value)
+    with pytest.raises(FileError, match="holds no pictures"):
         read(str(tmp_path))
     with pytest.raises(ArgumentError, match="name or a path"):
         read(X)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="target must name columns"):
+        read("iris", 3)  # type: ignore[arg-type]
+
+
+def test_names_of_features_as_scikit_learn_calls_them(save: Any) -> None:
+    assert read(save(X=X, y=Y, feature_names=np.array(["width", "height"]))).columns == ("width", "height")
+
+
+def test_numbers_beyond_float32_are_refused(save: Any) -> None:
+    with pytest.raises(DataError, match=r"X holds values that are too large for float32[\s\S]*X\[\(1, 1\)\] = 1e\+39"):
+        read(save(X=np.where(X == 3, 1e39, X), y=Y))
+    with pytest.raises(DataError, match="y holds values that are too large"):
+        read(save(X=X, y=np.where(Y == 1, -1e39, Y)))
+
+
+def test_rows_without_labels(save: Any) -> None:
+    data = read(save(X=X, classes=np.array(["a", "b", "c"])), labelled=False)
+    assert data.y.shape == (0,) and np.array_equal(data.X, X) and data.classes == ("a", "b", "c")
+    assert np.array_equal(read(save(X=X, y=Y), labelled=False).y, Y)
+
+
+def test_a_target_is_a_matter_of_tables(save: Any) -> None:
+    assert read(save(X=X, y=Y), target="y").target == "y" and read("iris", "species").target == "species"
+    with pytest.raises(DataError, match="only tables have a column for each name"):
+        read(save(X=X, y=Y), target="species")
+    assert read("iris", "other", labelled=False).target == "species"
+
+
+def test_a_pair_of_npy_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    data = read(f"{tmp_path}/X.npy,{tmp_path}/y.npy")
+    assert np.array_equal(data.X, X) and np.array_equal(data.y, Y) and data.name == "X"
+    assert read(tmp_path / "X.npy", labelled=False).y.shape == (0,)
+    with pytest.raises(FileError, match=r"holds one array[\s\S]*X\.npy,y\.npy"):
+        read(tmp_path / "X.npy")
+    np.save(tmp_path / "y.npy", np.array([None, 1] * 3), allow_pickle=True)
+    with pytest.raises(FileError, match="pickle"):
+        read(f"{tmp_path}/X.npy,{tmp_path}/y.npy")

@@ -103,5 +103,5 @@ def test_each_step_and_each_call_of_a_training_has_its_own_mask():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 25])
 def test_a_rate_that_is_no_share_is_refused(rate):
-    with pytest.raises(ValueRangeError, match="share"):
+    with pytest.raises(ValueRangeError, match="rate must be a number from 0 and below 1"):
         Dropout(rate)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.core.errors import ArgumentError, BacklitError, UnknownNameError, ValueRangeError
+from backlit.core.errors import ArgumentError, BacklitError, UnknownNameError
 from backlit.layers import Activation, Dense, Dropout, Flatten
 from backlit.losses import BinaryCrossentropy, SparseCategoricalCrossentropy
 from backlit.optimizers import SGD, Adam
@@ -64,8 +64,10 @@ def test_a_compile_that_is_refused_keeps_the_earlier_one(optimizer, loss, metric
 
 @pytest.mark.parametrize("units", [0, -3, 2.5, "a", None, True])
 def test_units_that_are_no_number_of_units(units):
-    with pytest.raises(ValueRangeError, match="units"):
+    kind = ValueError if type(units) is int else TypeError
+    with pytest.raises(kind, match="units must be a whole number from 1") as caught:
         Dense(units)
+    assert isinstance(caught.value, BacklitError)
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -337,7 +337,7 @@ def test_reduce_lr_on_plateau_in_a_training():
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, 0.0, -0.5])
 def test_reduce_lr_on_plateau_refuses_a_factor_that_does_not_reduce(factor):
-    with pytest.raises(ValueRangeError, match="0 < factor < 1"):
+    with pytest.raises(ValueRangeError, match="factor must be a number above 0 and below 1"):
         cb.ReduceLROnPlateau(factor=factor)
 
 
@@ -440,7 +440,7 @@ def test_misspelt_callbacks_and_arguments():
         cb.ModelCheckpoint("x.backlit", save_best=True)
     with pytest.raises(ArgumentError, match="ModelCheckpoint"):
         cb.ModelCheckpoint()
-    with pytest.raises(ValueRangeError, match="there is no mode 'mim'"):
+    with pytest.raises(ValueRangeError, match="found 'mim'"):
         cb.ReduceLROnPlateau(mode="mim")
     with pytest.raises(ArgumentError, match=r"EarlyStopping\(\.\.\.\)"):
         fit(model(), cb.EarlyStopping)

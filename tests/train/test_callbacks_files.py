@@ -106,7 +106,7 @@ def test_model_checkpoint_refuses_what_it_cannot_do(tmp_path):
     with pytest.raises(ValueRangeError, match=r"'best.safetensors'"):
         cb.ModelCheckpoint("best.weights.h5", save_weights_only=True)
     for freq in ("epochs", 0, True, 1.5):
-        with pytest.raises(ValueRangeError, match="save_freq"):
+        with pytest.raises(bl.BacklitError, match="save_freq"):
             cb.ModelCheckpoint("x.backlit", save_freq=freq)
     with pytest.raises(ValueRangeError, match="known only at the end of an epoch"):
         cb.ModelCheckpoint("x.backlit", save_best_only=True, save_freq=5)

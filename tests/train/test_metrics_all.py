@@ -288,9 +288,9 @@ def test_a_confusion_matrix_of_yes_and_no() -> None:
     ("make", "words"),
     [
         (lambda: Precision(thresholds=1.5), "from 0 to 1"),
-        (lambda: AUC(curve="PRC"), "ROC, PR"),
+        (lambda: AUC(curve="PRC"), "'ROC' or 'PR'"),
         (lambda: AUC(summation_method="interpolate"), "did you mean 'interpolation'"),
-        (lambda: AUC(num_thresholds=1), "at least 2"),
+        (lambda: AUC(num_thresholds=1), "a whole number from 2"),
         (lambda: AUC(num_labels=4)([0, 1], [0.1, 0.2]), "1 labels"),
         (lambda: AUC()([0, 1], [-3.0, 2.0]), "from_logits=True"),
         (lambda: F1Score("makro"), "did you mean 'macro'"),

@@ -259,7 +259,7 @@ def test_weight_decay_is_no_part_of_the_gradient():
     with_g = Bench(Adam(0.1, weight_decay=0.5), 2.0).step(7.0)[0]
     assert with_g == pytest.approx(-2.0 * 0.05 - 0.1, rel=1e-6)  # the decay, then Adam's first step of lr
     assert AdamW().weight_decay == 0.004
-    with pytest.raises(TypeError, match="AdamW needs a weight decay"):
+    with pytest.raises(TypeError, match="weight_decay must be a number from 0"):
         AdamW(weight_decay=None)
 
 
@@ -339,7 +339,7 @@ def test_what_is_no_rate_is_refused(rate):
 )
 @pytest.mark.parametrize("cls", OPTIMIZERS)
 def test_common_keywords_that_mean_nothing_are_refused(cls, arguments, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(bl.BacklitError, match=says):
         cls(**arguments)
 
 
@@ -465,7 +465,7 @@ def test_an_optimizer_of_ones_own_has_everything():
     changes = [bench.step([9.0, -0.5])[0].tolist() for _ in range(2)]
     assert changes == [[-0.5, 0.25], [-0.125, 0.0625]]
     assert fitted("counting").optimizer.rates().flat.tolist() == [0.5] * 37
-    with pytest.raises(NotImplementedError, match=r"Nothing\.step"):
+    with pytest.raises(NotImplementedError, match="Nothing has no step"):
         type("Nothing", (Optimizer,), {})().step(1.0, 1.0, {}, 0.1, 1)
     with pytest.raises(TypeError, match="weight_decay"):
         Counting(weight_decya=1.0)

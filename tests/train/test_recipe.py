@@ -32,7 +32,15 @@ TASKS = {
     "numbers": (RNG.normal(size=60), None, "regression", None),
     "two columns of numbers": (RNG.normal(size=(60, 2)), None, "regression", None),
     "60 whole numbers": (np.arange(60), None, "regression", None),
-    "0.0 and 1.0": (np.tile([0.0, 1.0], 30), None, "regression", None),
+    "0.0 and 1.0": (np.tile([0.0, 1.0], 30), None, "binary", ("0", "1")),
+    "0.5 and 1.5": (np.tile([0.5, 1.5], 30), None, "binary", ("0.5", "1.5")),
+    "1.0, 2.0, 3.0": (np.tile([1.0, 2.0, 3.0], 20), None, "multiclass", ("1", "2", "3")),
+    "1.0 to 20.0": (np.tile(np.arange(20.0), 10), None, "multiclass", tuple(map(str, range(20)))),
+    "1.0 to 21.0": (np.tile(np.arange(21.0), 10), None, "regression", None),
+    "three whole floats in 29 rows": (np.arange(29.0) % 3, None, "regression", None),
+    "three numbers that are not whole": (np.tile([0.5, 1.0, 1.5], 20), None, "regression", None),
+    "100 whole numbers": (np.tile(np.arange(100), 10), None, "multiclass", tuple(map(str, range(100)))),
+    "101 whole numbers": (np.tile(np.arange(101), 12), None, "regression", None),
 }
 
 
@@ -49,8 +57,8 @@ def test_the_task_is_decided_from_y_with_a_reason(y, classes, task, names):
     model.fit(x, problem.y[problem.parts.train], verbose=0)
     if task in ("binary", "multiclass"):
         originals = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-        told = originals if classes is None else np.array(classes)[originals]
-        np.testing.assert_array_equal(np.array(names)[problem.y.reshape(-1)], told.astype(str))
+        told = [f"{value:g}" for value in originals] if classes is None else np.array(classes)[originals]
+        np.testing.assert_array_equal(np.array(names)[problem.y.reshape(-1)], told)
 
 
 def test_a_task_can_be_asked_for():
@@ -103,7 +111,7 @@ def test_the_course_network_on_digits():
     assert sum(leaf.array.size for leaf in model.trainable_variables) == 64 * 25 + 25 + 25 * 15 + 15 + 15 * 10 + 10
     told = {choice.what: choice for choice in choices}
     assert {"task", "split", "scaling", "hidden layers", "output", "loss", "optimizer", "epochs"} <= set(told)
-    assert "10 classes" in told["task"].which and "one for all" in told["scaling"].which
+    assert "10 classes" in told["task"].which and told["scaling"].which.startswith("all (x - ")
 
 
 def test_a_regression_is_trained_in_units_of_its_own():

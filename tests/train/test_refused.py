@@ -69,7 +69,7 @@ REFUSED = {  # name: (loss, units, (x, y), options of fit, error, a word of its 
     "NaN in y": ("mse", 1, (data()[0], [np.nan] + [0.0] * 7), {}, DataError, "y contains"),
     "no rows": (LOGITS, 3, (data()[0][:0], data()[1][:0]), {}, DataError, "row"),
     "text": (LOGITS, 3, ([["a", "b", "c"]] * 8, data()[1]), {}, DataError, "numbers"),
-    "text in y": (LOGITS, 3, (data()[0], ["a"] * 8), {}, DataError, "numbers"),
+    "text in y": (LOGITS, 3, (data()[0], ["a"] * 8), {}, LabelError, "3 classes"),
     "ragged": (LOGITS, 3, ([[1, 2], [3]], [0, 1]), {}, BacklitError, "numbers|ragged"),
     "lengths": (LOGITS, 3, (data()[0], data()[1][:5]), {}, ShapeError, "8 rows"),
     "no y": (LOGITS, 3, (data()[0], None), {}, ArgumentError, "y"),

@@ -169,6 +169,60 @@ def test_shortened_names_stay_apart() -> None:
     assert "Iris versi…0" in lines[1] and "Iris versi…1" in lines[2]
 
 
+def test_a_matrix_that_is_too_wide_is_headed_by_numbers() -> None:
+    matrix, names = np.diag([5, 60, 7]), ["first of all", "second", "third"]
+    wide = scores.confusion_text(matrix, names)
+    assert scores.confusion_text(matrix, names, len(wide.splitlines()[0])) == wide
+    assert scores.confusion_text(matrix, names, len(wide.splitlines()[0]) - 1).splitlines() == [
+        "true \\ predicted  0   1  2",
+        "0 first of all    5   ·  ·",
+        "1 second          ·  60  ·",
+        "2 third           ·   ·  7",
+    ]
+
+
+def test_names_of_classes_keep_the_table_straight() -> None:
+    text = scores.confusion_text(np.eye(4, dtype=int), ["a\nb", "\033[31mred", "猫猫猫猫猫", "e\u0301"])
+    lines = text.splitlines()
+    assert len(lines) == 5 and "\033" not in text and lines[1].startswith("a b ")
+    assert len({scores.cells_of(line) for line in lines}) == 1
+
+
+def test_one_line() -> None:
+    assert scores.one_line("  two\n\twords ") == "two words" and scores.one_line("x" * 9, 4) == "xxx…"
+    assert scores.one_line("a\x07\x1b[0m") == "a\ufffd\ufffd[0m" and scores.one_line("four", 4) == "four"
+
+
+@given(st.integers(2, 6), st.integers(0, 1000))
+def test_the_most_confused_pairs_are_those_of_the_matrix(k: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y, guess = rng.integers(0, k, 30), rng.integers(0, k, 30)
+    pairs = scores.most_confused(scores.confusion(y, guess, k), count=k * k)
+    assert sum(pair["rows"] for pair in pairs) == int((y != guess).sum())
+    for pair in pairs:
+        assert pair["rows"] == int(((y == pair["true"]) & (guess == pair["predicted"])).sum()) > 0
+        assert pair["of"] == int((y == pair["true"]).sum()) and pair["true"] != pair["predicted"]
+    assert [pair["rows"] for pair in pairs] == sorted((pair["rows"] for pair in pairs), reverse=True)
+    assert scores.most_confused(scores.confusion(y, guess, k), count=1) == pairs[:1]
+
+
+@pytest.mark.parametrize(
+    ("own", "linear", "constant", "words"),
+    [
+        (0.9, 0.8, 0.3, "Clearly better than the linear model"),
+        (0.9, 0.86, 0.3, "within the interval"),
+        (0.9, 0.9, 0.3, "The linear model is as good"),
+        (0.9, 0.94, 0.3, "The linear model is as good"),
+        (0.9, 0.96, 0.3, "The linear model is better"),
+        (0.9, 0.8, 0.9, "No better than the constant answer"),
+        (0.2, 0.9, 0.3, "The linear model is better"),
+    ],
+)
+def test_the_verdict(own: float, linear: float, constant: float, words: str) -> None:
+    test = {"accuracy": own, "interval": [own - 0.05, own + 0.05]}
+    assert words in scores.verdict(test, {"constant": {"accuracy": constant}, "linear": {"accuracy": linear}})
+
+
 def test_confusion_text_refuses() -> None:
     with pytest.raises(DataError, match="3 names"):
         scores.confusion_text(np.eye(2, dtype=int), ["a", "b", "c"])

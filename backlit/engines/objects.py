@@ -1,0 +1,168 @@
+"""Recipes to addresses: machine code is emitted once per machine, kept in a private folder, and linked into the process.
+
+An object file is named by everything it depends on: the recipe, the processor and its features, the versions of LLVM and
+of the emitter. A folder that is not ours alone, a damaged or foreign file, or a disk that cannot be written is ignored:
+the code is then emitted again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import MissingImportError
+from . import ir, kernels, products, vectors
+from .ir import Function
+from .kernels import Recipe, Steps
+from .products import Product
+
+_DIGEST = 32
+
+
+class Machine:
+    """The processor that code is emitted for."""
+
+    def __init__(self) -> None:
+        binding = _binding()
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        features = binding.get_host_cpu_features()
+        self.lanes = 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
+        self.target = binding.Target.from_default_triple().create_target_machine(
+            cpu=binding.get_host_cpu_name(), features=features.flatten(), opt=2, jit=True
+        )
+        self.width = 512 if self.lanes == 16 else 256 if self.lanes == 8 else 128
+        said = [binding.get_host_cpu_name(), features.flatten(), str(binding.llvm_version_info), _emitter()]
+        self.key = hashlib.sha256("\n".join(said).encode()).digest()
+        self.jit = binding.create_lljit_compiler(self.target)
+        self.linked: dict[Any, int] = {}
+        self.held: list[Any] = []
+        self.lock = threading.Lock()
+
+    def addresses(self, recipes: Iterable[Any]) -> dict[Any, int]:
+        """Where the code of each recipe lies; what is new is read from the folder or emitted."""
+        with self.lock:
+            new = [each for each in dict.fromkeys(recipes) if each not in self.linked]
+            if new:
+                self._link(new)
+            return {each: self.linked[each] for each in recipes}
+
+    def _link(self, recipes: list[Any]) -> None:
+        binding = _binding()
+        names = {each: self._name(each) for each in recipes}
+        builder = binding.JITLibraryBuilder()
+        missing = []
+        for recipe, name in names.items():
+            code = _kept(name)
+            if code is None:
+                missing.append(recipe)
+            else:
+                builder.add_object_img(code)
+        for recipe in missing:
+            code = self.emit(recipe, names[recipe])
+            _keep(names[recipe], code)
+            builder.add_object_img(code)
+        builder.add_current_process()
+        for name in names.values():
+            builder.export_symbol(name)
+        library = builder.link(self.jit, f"backlit{len(self.held)}")
+        self.held.append(library)
+        self.linked.update({recipe: library[name] for recipe, name in names.items()})
+
+    def _name(self, recipe: Any) -> str:
+        return "k" + hashlib.sha256(self.key + repr(recipe).encode()).hexdigest()[:40]
+
+    def emit(self, recipe: Any, name: str) -> bytes:
+        """The object code of a recipe."""
+        binding = _binding()
+        module = binding.parse_assembly(self.text(recipe, name))
+        module.verify()
+        return bytes(self.target.emit_object(module))
+
+    def text(self, recipe: Any, name: str) -> str:
+        """A recipe as a whole LLVM module."""
+        f = made(recipe, name, self.lanes)
+        attributes = f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.width}" }}\n'
+        return "\n".join(sorted(f.declared)) + "\n" + f.text() + attributes
+
+
+def made(recipe: Recipe | Product | Steps, name: str, lanes: int) -> Function:
+    """The function of any recipe."""
+    if isinstance(recipe, Product):
+        return products.product(name, recipe, lanes)
+    if isinstance(recipe, Steps):
+        return kernels.steps(name, lanes)
+    return kernels.kernel(name, recipe, lanes)
+
+
+@cache
+def machine() -> Machine:
+    """The machine of this process."""
+    return Machine()
+
+
+def _binding() -> Any:
+    try:
+        import llvmlite.binding
+    except ImportError:
+        raise MissingImportError(
+            "the compiled engine needs llvmlite.", fix="pip install 'backlit[fast]', or compile(engine='planned')"
+        ) from None
+    return llvmlite.binding
+
+
+@cache
+def _emitter() -> str:
+    """The emitter's own text: whoever changes it gets new code."""
+    return "".join(Path(str(each.__file__)).read_text() for each in (ir, vectors, kernels, products))
+
+
+# ---------------------------------------------------------------------- the folder
+@cache
+def _folder() -> Path | None:
+    """A folder that only this user can write, or None."""
+    home = os.environ.get("BACKLIT_CACHE") or os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
+    folder = Path(home).expanduser() / "backlit"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.stat()
+    except OSError:
+        return None
+    if sys.platform == "win32":
+        return folder
+    others = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return None if about.st_uid != os.getuid() or others else folder
+
+
+def _kept(name: str) -> bytes | None:
+    """The code of that name, if the file holds what it says."""
+    folder = _folder()
+    if folder is None:
+        return None
+    try:
+        content = (folder / name).read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:_DIGEST], content[_DIGEST:]
+    return code if code and hashlib.sha256(name.encode() + code).digest() == digest else None
+
+
+def _keep(name: str, code: bytes) -> None:
+    folder = _folder()
+    if folder is None:
+        return
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(hashlib.sha256(name.encode() + code).digest() + code)
+        os.replace(temporary, folder / name)
+    except OSError:
+        return

@@ -1,0 +1,92 @@
+"""What a model says of itself: equations, shapes, words."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from ..core import registry
+from ..core.arguments import Count, Decay, checked
+from .fitting import Given
+
+Convention: TypeAlias = Literal["rows", "columns"]
+
+
+class Views:
+    """The part of a model that shows it; what is shown is made in the room `view`."""
+
+    @checked
+    def equations(self, numbers: bool = False, convention: Convention = "rows") -> Any:
+        """The equations of this network while it trains: forward, cost and backward, each with its shape.
+
+        `convention`: "rows" (an example is a row, Z = X W + b, as in Keras) or "columns" (an example is a column,
+        Z = W X + b, as in many courses; dense networks only, ValueRangeError otherwise). `numbers`: the weights' values,
+        too. `print` shows the text, a notebook sets it; `.latex`, `.rows`, and `.values(x, y)`, which computes every
+        quantity by these equations. Raises NotReadyError for a model that has no weights yet.
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2, "relu"), bl.layers.Dense(1)])
+        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> for equation in model.equations().rows[-6:]:
+        ...     print(f"{str(equation):<30}{equation.shape}")
+        dZ2 = 2 * (A2 - Y)            (m, 1)
+        dW2 = A1ᵀ dZ2 / m             (2, 1)
+        db2 = sum(dZ2, axis=0) / m    (1,)
+        dZ1 = dZ2 W2ᵀ * (Z1 > 0)      (m, 2)
+        dW1 = Xᵀ dZ1 / m              (3, 2)
+        db1 = sum(dZ1, axis=0) / m    (2,)
+        """
+        return registry.lookup("view.equations")(self, convention, numbers)
+
+    @checked
+    def shapes(self, convention: Convention = "rows") -> Any:
+        """The shape of every weight, of what each layer makes and of every gradient, with m for the number of examples.
+
+        `convention` and errors as in `equations`. `print` shows a table; `.rows` has its rows.
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2, "relu")])
+        >>> [(row.quantity, row.shape) for row in model.shapes().rows]
+        [('X', '(m, 3)'), ('W1', '(3, 2)'), ('b1', '(2,)'), ('Z1', '(m, 2)'), ('A1', '(m, 2)')]
+        """
+        return registry.lookup("view.shapes")(self, convention)
+
+    def explain(self) -> Any:
+        """What this network is, what its outputs mean and how it was trained, in plain words on one screen.
+
+        `print` shows the text, `.to_json()` gives the same as a dict. Works for models that are not compiled, not
+        built or not trained: what is unknown is said.
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(1, "sigmoid")])
+        >>> model.explain().to_json()["kind"]
+        'logistic regression'
+        """
+        return registry.lookup("view.explain")(self)
+
+    @checked
+    def diagnose(
+        self,
+        x: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: Count | None = None,
+        validation_split: Decay = 0.0,
+        validation_data: Any = None,
+    ) -> Any:
+        """What is wrong with this model for these data: a Report of findings, causes first, each with its evidence, its
+        fix and the line it is about; where nothing is, the rules that were checked and their values.
+
+        The arguments are those of `fit`. Nothing is trained and nothing changed, an unbuilt model stays unbuilt. What is
+        wrong with model or data is never raised: what `fit` would refuse is an error among the findings. `print` shows
+        the text; `.findings`, `.checked`, `.to_json()`.
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.layers.Dense(1, "softmax", name="out")])
+        >>> model.compile(optimizer="sgd", loss="binary_crossentropy")
+        >>> report = model.diagnose([[0.0], [1.0]], [0, 1])
+        >>> report.findings[0].said
+        'out: a softmax over 1 unit is always 1, whatever the weights are.'
+        """
+        held = {"held": validation_data, "share": validation_split, "stratify": False}
+        given = Given(x=x, y=y, sample_weight=sample_weight, class_weight=None, **held)
+        return registry.lookup("doctor.diagnose")(self, given, batch_size)
