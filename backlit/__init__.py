@@ -31,7 +31,7 @@ __all__ = [
     "BacklitError", "Graph", "Input", "Leaf", "M", "Model", "Node", "Sequential", "check_grad", "clone_model",
     "compile", "composite", "constant",
     "elementwise", "floatx", "grad", "input", "load_model", "name", "set_floatx", "show_versions", "structural",
-    "variable",
+    "trace", "variable",
 ]  # fmt: skip
 
 
@@ -64,6 +64,8 @@ def clone_model(model: Model) -> Any:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "trace":
+        return importlib.import_module(".view.trace", __name__).trace
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
     if name == "__version__":

@@ -97,7 +97,9 @@ def _compare(work: str, workers: list[Worker]) -> None:
     for side, losses in told.items():
         for mine, truth in zip(losses, told[truth_of], strict=True):
             if abs(mine - truth) > _SAME * max(1.0, abs(truth)):
-                raise SystemExit(f"{work}: {side} computes something else than {truth_of}: {losses} and {told[truth_of]}")
+                raise SystemExit(
+                    f"{work}: {side} computes something else than {truth_of}: {losses} and {told[truth_of]}"
+                )
 
 
 def table(work: str, found: dict[str, Any]) -> Table:
@@ -126,7 +128,9 @@ def main() -> None:
     asked = parser.parse_args()
     busy = load()
     console = Console(highlight=False)
-    console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {busy:.2f} a core")
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {busy:.2f} a core"
+    )
     if busy > 0.3 and not asked.force:
         raise SystemExit("the machine is busy: timings would mean little. Wait, or --force.")
     found = {}

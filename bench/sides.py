@@ -42,7 +42,9 @@ class Backlit:
                 made.append(layers.Flatten())
         self.model = bl.Sequential(made)
         loss = bl.losses.SparseCategoricalCrossentropy if work.classes > 1 else bl.losses.BinaryCrossentropy
-        self.model.compile(optimizer=bl.optimizers.Adam(RATE, epsilon=EPSILON), loss=loss(from_logits=True), engine=engine)
+        self.model.compile(
+            optimizer=bl.optimizers.Adam(RATE, epsilon=EPSILON), loss=loss(from_logits=True), engine=engine
+        )
 
     def load(self, weights: list[np.ndarray]) -> None:
         self.model.set_weights(weights)
@@ -174,7 +176,10 @@ class Jax:
                     z = h @ kernel + bias
                 else:
                     form = (f"N{places}C", f"{places}IO", f"N{places}C")
-                    z = lax.conv_general_dilated(h, kernel, (said[2],) * len(places), "VALID", dimension_numbers=form) + bias
+                    z = (
+                        lax.conv_general_dilated(h, kernel, (said[2],) * len(places), "VALID", dimension_numbers=form)
+                        + bias
+                    )
                 h = {"relu": nn.relu, "tanh": jnp.tanh, None: lambda z: z}[said[-1]](z)
         if self.work.classes == 1:
             return jnp.mean(nn.softplus(h[:, 0]) - y * h[:, 0])

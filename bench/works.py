@@ -54,7 +54,14 @@ def _dense(*units: int) -> tuple[tuple[object, ...], ...]:
     return (*(("dense", n, "relu") for n in units[:-1]), ("dense", units[-1], None))
 
 
-_CONV = (("conv", 32, 3, 1, "relu"), ("pool", 2), ("conv", 64, 3, 1, "relu"), ("pool", 2), ("flatten",), ("dense", 10, None))
+_CONV = (
+    ("conv", 32, 3, 1, "relu"),
+    ("pool", 2),
+    ("conv", 64, 3, 1, "relu"),
+    ("pool", 2),
+    ("flatten",),
+    ("dense", 10, None),
+)
 _EKG = (("conv", 16, 20, 10, "relu"), ("conv", 8, 5, 2, "relu"), ("flatten",), ("dense", 1, None))
 
 WORKS = {

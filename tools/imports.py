@@ -52,15 +52,18 @@ ALLOWED_LAZY: Table = {
     "engines.objects": {"llvmlite"},
     "engines.scalars": {"scipy"},
     "engines.threads": {"threadpoolctl"},
+    "engines.xla": {"jax"},
     "io.bundled": {"sklearn"},
     "io.cells": {"narwhals"},
     "io.delimited": {"pandas"},
     "io.file": {"safetensors"},
     "io.images": {"PIL"},
+    "io.keras_file": {"h5py"},
     "io.tables": {"pyarrow"},
     "layers.initializers": {"scipy"},
     "train.progress": {"IPython"},
     "train.scores": {"sklearn"},
+    "view.symbolic": {"sympy"},
 }
 
 # Modules, besides the public rooms, that may import by a name they compute.

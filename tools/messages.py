@@ -15,7 +15,10 @@ import backlit as bl
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "tests" / "golden" / "messages.txt"
-ROOMS = ("graphs", "models", "callbacks", "tables", "commands", "estimators", "view")
+ROOMS = (
+    "graphs", "models", "callbacks", "tables", "commands", "estimators", "view", "checks", "door", "files", "arguments",
+    "convolutions", "trace",
+)  # fmt: skip
 
 
 def text() -> str:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,8 +35,9 @@ from .errors import ArgumentError, BacklitError, ValueRangeError, did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _OURS = __name__.partition(".")[0]
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _SHOWN = 60  # characters of a refused value
-_LARGEST = 1 << 62  # what NumPy takes for a whole number
+_LARGEST = 1 << 63  # beyond it NumPy takes no whole number
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ class Interval:
     below: bool = False  # without `high`
 
     def __contains__(self, value: Any) -> bool:
-        if not -math.inf < value < math.inf:
+        if not (-_LARGEST < value < _LARGEST if isinstance(value, int) else -math.inf < value < math.inf):
             return False
         over = self.low < value if self.above else self.low <= value
-        return over and (value < self.high if self.below else value <= self.high)
+        return bool(over and (value < self.high if self.below else value <= self.high))
 
     def __str__(self) -> str:
         low = f"{'above' if self.above else 'from'} {self.low:.9g}" if self.low > -math.inf else ""
@@ -278,7 +280,8 @@ class Arguments:
         places, kinds = self.places, self.kinds
         if len(args) > len(places) and self.rest is None:
             most = sum(name in self.names for name in places)
-            raise self._misused(who, f"{who} takes at most {most} arguments without their names.")
+            arguments = "argument without its name" if most == 1 else "arguments without their names"
+            raise self._misused(who, f"{who} takes at most {most} {arguments}.")
         out = list(args)
         for place, (name, value) in enumerate(zip(places, args, strict=False)):
             kind = kinds.get(name)
@@ -347,7 +350,7 @@ def _refusal(who: str, name: str, kind: Kind, value: Any, refused: _Refused) -> 
 def shown(value: Any) -> str:
     """A value that was refused, on one short line."""
     try:
-        text = " ".join(repr(value).split())
+        text = _ADDRESS.sub("", " ".join(repr(value).split()))
     except Exception:  # what cannot even be shown must not hide the refusal
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -52,10 +52,10 @@ class Check(Record):
     check applies to; `wrong` judges one of them; `message` and `fix` put one into words, `fix` as code to type.
 
     The key "layer" names the layer (or None), whose line of construction the finding shows; all other values are the
-    evidence. `needs` names what a subject may lack: "x", "y", "validation", "settings", "history"; where it is lacking,
-    the check does not run. `explains` names the checks whose findings are consequences of this one.
-    `bad()` and `good()` are tiny programs: (model, X, y) or (model, X, y, keywords of fit). In the first one the check
-    finds something, in the second one no check does.
+    evidence. `needs` names what a subject may lack: "x", "y", "whole" (all rows of them, not a stream's first batch),
+    "validation", "settings", "history"; where it is lacking, the check does not run. `explains` names the checks whose
+    findings are consequences of this one. `bad()` and `good()` are tiny programs: (model, X, y) or (model, X, y,
+    keywords of fit). In the first one the check finds something, in the second one no check does.
     """
 
     family = "check"

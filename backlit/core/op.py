@@ -204,10 +204,11 @@ class Op:
             raise ArgumentError(f"{self.name} takes a list of values.", expected=self.signature, found=found)
         inputs = list(given[self.inputs[0]]) if self.variadic else [given[key] for key in self.inputs]
         chosen = {key: given.get(key, default) for key, default in self.attrs.items()}
-        for key, value in chosen.items() if self.formula else ():
-            if not isinstance(value, (int, float, np.integer, np.floating, np.bool_, Node)):
+        plain = {key: (checked_dtype if key == "dtype" else _plain)(value) for key, value in chosen.items()}
+        for key, value in plain.items() if self.formula else ():
+            if not isinstance(value, (int, float)):
                 raise ArgumentError(f"{self.name}: {key} must be a number, found {shown(value)}.")
-        return inputs, {key: (checked_dtype if key == "dtype" else _plain)(value) for key, value in chosen.items()}
+        return inputs, plain
 
     def _join(self, nodes: list[Node], attrs: Mapping[str, Any]) -> list[Node]:
         """Cast the inputs that must agree to their common dtype."""
@@ -437,7 +438,9 @@ def structural(name: str, *, ref: Callable[..., Any], shape: Any, aliases: Seque
     """A record given by a NumPy function `ref` of arrays and keyword attributes, with a shape rule or function."""
     inputs, attrs, variadic = _arguments(ref)
     rule = Rule(shape) if isinstance(shape, str) else shape
-    op = _made(name=name, kind="structural", inputs=inputs, attrs=attrs, variadic=variadic, ref=ref, shape=rule, **known)
+    op = _made(
+        name=name, kind="structural", inputs=inputs, attrs=attrs, variadic=variadic, ref=ref, shape=rule, **known
+    )
     return _put(op, aliases)
 
 

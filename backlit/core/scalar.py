@@ -122,7 +122,11 @@ def parse(text: str, attrs: tuple[str, ...] = ()) -> Formula:
     'greater'
     """
     parser = _Parser(text, attrs)
-    result = parser.visit(ast.parse(text, mode="eval").body)
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise GraphError("this is no formula.", expected="such as 'where(x > 0, x, slope*x)'", found=text) from error
+    result = parser.visit(tree.body)
     return Formula(text, tuple(parser.inputs), tuple(parser.calls), result)
 
 

@@ -123,7 +123,7 @@ def checked(shape: Any) -> Shape:
             )
         length = dim if isinstance(dim, Rows) else _whole(dim, f"shape {dims!r}")
         if isinstance(length, int) and not 0 <= length < _LONGEST:
-            what = "negative" if length < 0 else "such a"
+            what = "a negative" if length < 0 else "such a"
             raise ShapeError(f"an axis cannot have {what} length.", found=f"shape {dims!r}")
         out.append(length)
     return tuple(out)

@@ -19,6 +19,7 @@ _SMALL = 0.01
 _FAR = 100.0  # targets of this mean or deviation are far from what a fresh network gives
 _USUAL_RATE = 0.01
 _LISTED = 5
+_PIECE = 1 << 16  # rows looked at together: nothing of X is copied as a whole
 
 
 class UnscaledInputs(Check):
@@ -149,7 +150,7 @@ class UnscaledTargets(Check):
 class ConstantFeatures(Check):
     """Features that have the same value in every row."""
 
-    rules, phase, needs, severity = (24,), "data", ("x",), "note"
+    rules, phase, needs, severity = (24,), "data", ("x", "whole"), "note"
     place = "fit"
     why = "what never changes explains nothing"
 
@@ -159,7 +160,8 @@ class ConstantFeatures(Check):
             if x.ndim == 2 and len(x) > 1:
                 still = np.flatnonzero(np.ptp(np.asarray(x[subject.some_rows(200)]), axis=0) == 0)
                 found = [int(column) for column in still if np.ptp(np.asarray(x[:, column])) == 0]
-                yield {"layer": None, "input": leaf.name, "constant": len(found), "first": found[:_LISTED]}
+                counts = {"features": x.shape[1], "constant": len(found), "first": found[:_LISTED]}
+                yield {"layer": None, "input": leaf.name, **counts}
 
     def wrong(self, v: Values) -> bool:
         """There are some."""
@@ -168,7 +170,7 @@ class ConstantFeatures(Check):
     def message(self, v: Values) -> str:
         """Which ones."""
         listed = ", ".join(map(str, v["first"])) + (" …" if v["constant"] > len(v["first"]) else "")
-        return f"{v['constant']} features of {v['input']} never change: {listed}."
+        return f"{v['constant']} of {v['features']} features of {v['input']} never change: {listed}."
 
     def fix(self, v: Values) -> str:
         """Leave them out."""
@@ -187,7 +189,7 @@ class ConstantFeatures(Check):
 class TailOfOtherClasses(Check):
     """`validation_split` takes the last rows before shuffling: of sorted rows it takes whole classes away."""
 
-    rules, phase, needs, severity = (30,), "data", ("y", "validation", "settings"), "warning"
+    rules, phase, needs, severity = (30,), "data", ("y", "whole", "validation", "settings"), "warning"
     place = "fit"
     why = "what is trained and what is judged are not the same task"
 
@@ -243,16 +245,17 @@ def _counts(y: Any, head: HeadFacts) -> dict[int, int] | None:
     """How often each class occurs; None where y holds shares, or several labels an example."""
     if y.ndim > 2 or (y.ndim == 2 and y.shape[1] > 1 and head.head.loss.labels):
         return None
-    found, counts = np.unique(class_numbers(y), return_counts=True)
-    if (found != np.floor(found)).any():
+    numbers = class_numbers(y)
+    if (numbers != np.floor(numbers)).any():
         return None
-    return {int(label): int(count) for label, count in zip(found, counts, strict=True)}
+    counts = np.bincount(numbers.astype(np.int64).clip(min=0))  # below 0 is a class to ignore
+    return {label: int(count) for label, count in enumerate(counts) if count}
 
 
 class ValidationRowsInTraining(Check):
     """Held-out rows that are training rows: what they measure is memory."""
 
-    rules, phase, needs, severity = (26,), "data", ("x", "validation"), "warning"
+    rules, phase, needs, severity = (26,), "data", ("x", "whole", "validation"), "warning"
     place = "fit"
     why = "a model is judged by rows that it has not seen; on these it can only look good"
 
@@ -260,9 +263,10 @@ class ValidationRowsInTraining(Check):
         """The share of held-out rows that stand in X, and that of rows of X that stand there twice."""
         held, own = subject.validation.x, subject.some_rows(500)
         rows = np.unique(np.linspace(0, len(held[0]) - 1, min(len(held[0]), 500)).astype(np.int64))
-        table = _keys(subject.x)
-        again = _times(_keys([part[rows] for part in held]), np.sort(table)) >= 1
-        twice = _times(table[own], np.sort(table)) >= 2
+        keys = _keys(subject.x)
+        table = np.sort(keys)
+        again = _times(_keys([part[rows] for part in held]), table) >= 1
+        twice = _times(keys[own], table) >= 2
         yield {
             "layer": None,
             "looked_at": len(rows),
@@ -299,13 +303,13 @@ def _times(keys: Any, table: Any) -> Any:
 
 
 def _keys(parts: list[Any]) -> Any:
-    """One number a row, equal for equal rows and hardly ever for others: a fixed random projection of at most 24
+    """One number a row, equal for equal rows and hardly ever for others: a fixed random projection of at most 16
     columns of every input."""
     total = np.zeros(len(parts[0]))
     for part in parts:
-        flat = np.asarray(part).reshape(len(part), -1)
-        columns = np.unique(np.linspace(0, flat.shape[1] - 1, min(flat.shape[1], 24)).astype(np.int64))
+        flat = part if part.ndim == 2 else np.reshape(part, (len(part), -1))
+        columns = np.unique(np.linspace(0, flat.shape[1] - 1, min(flat.shape[1], 16)).astype(np.int64))
         weights = np.random.Generator(np.random.PCG64(7)).uniform(1, 2, len(columns))
-        for column, weight in zip(columns, weights, strict=True):
-            total += flat[:, column].astype(np.float64) * weight
+        for piece in (slice(begin, begin + _PIECE) for begin in range(0, len(flat), _PIECE)):
+            total[piece] += np.asarray(flat[piece, columns], dtype=np.float64) @ weights
     return total

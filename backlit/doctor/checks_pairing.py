@@ -27,6 +27,7 @@ def _output(head: HeadFacts, **more: Any) -> dict[str, Any]:
         "lowest": head.bounds.low,
         "highest": head.bounds.high,
         "loss": head.loss,
+        "takes_logits": "from_logits" in head.head.loss.arguments,
         **more,
     }
 
@@ -48,7 +49,9 @@ def _seen(head: HeadFacts, asked: bool) -> dict[str, Any]:
 
 
 def _trial(v: Values) -> str:
-    return f" ({v['seen_lowest']:.3g} … {v['seen_highest']:.3g} for random inputs)"
+    """What was seen, where it shows the fault."""
+    shows = v["seen_lowest"] < 0 or v["seen_highest"] > 1
+    return f" ({v['seen_lowest']:.3g} … {v['seen_highest']:.3g} for random inputs)" if shows else ""
 
 
 def _squashed(v: Values) -> str:
@@ -155,7 +158,8 @@ class BoundedLogits(Check):
 
     def fix(self, v: Values) -> str:
         """One of the two squashings."""
-        return f"Dense({v['units']}) without an activation, or {v['loss']}(from_logits=False)"
+        other = f", or {v['loss']}(from_logits=False)" if v["takes_logits"] else ""
+        return f"Dense({v['units']}) without an activation{other}"
 
     def bad(self) -> tuple[Any, ...]:
         """Softmax in the layer and in the loss."""
@@ -202,7 +206,8 @@ class OutputIsNoProbability(Check):
 
     def fix(self, v: Values) -> str:
         """The activation, or logits."""
-        return f"Dense({v['units']}, activation='{_squashed(v)}'), or Dense({v['units']}) and {v['loss']}(from_logits=True)"
+        other = f", or Dense({v['units']}) and {v['loss']}(from_logits=True)" if v["takes_logits"] else ""
+        return f"Dense({v['units']}, activation='{_squashed(v)}'){other}"
 
     def bad(self) -> tuple[Any, ...]:
         """Logits for a loss that expects probabilities."""
@@ -291,7 +296,7 @@ class TargetOutOfReach(Check):
         """The share of the targets that lie outside of the output's bounds."""
         for head in subject.heads:
             if head.reading.kind in ("number", "rate"):
-                t, bounds, y = subject.targets(head), head.bounds, subject.y[head.place]
+                t, bounds, y = subject.targets(head), head.bounds, subject.counted(head)
                 slack, missed = 0.01 * (t.high - t.low), 0.0
                 if t.low < bounds.low - slack or t.high > bounds.high + slack:
                     missed = float(((y < bounds.low - slack) | (y > bounds.high + slack)).mean())
@@ -402,15 +407,15 @@ class AccuracyOfNumbers(Check):
 class UnusedOutputs(Check):
     """More outputs than classes that occur."""
 
-    rules, phase, needs, severity = (8,), "data", ("x", "y"), "note"
+    rules, phase, needs, severity = (8,), "data", ("y", "whole"), "note"
     why = "outputs without examples only learn to be small"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """Which labels occur."""
         for head in subject.heads:
             if head.head.loss.labels and head.classes > 1:
-                present = np.unique(subject.y[head.place])
-                yield _output(head, present=len(present), largest=int(present.max()))
+                counts = np.bincount(subject.y[head.place].ravel().clip(min=0).astype(np.int64))
+                yield _output(head, present=int((counts > 0).sum()), largest=len(counts) - 1)
 
     def wrong(self, v: Values) -> bool:
         """The last outputs stand for no class."""

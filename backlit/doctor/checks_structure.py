@@ -25,7 +25,10 @@ class LinearLayersCollapse(Check):
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The runs of products between which all operations are linear."""
+        trained = set(subject.facts.model.trainable_variables)
         for run in subject.facts.linear.chains():
+            if any(leaf not in trained for one in run for leaf in one.weights):
+                continue  # a frozen layer is there for what it has learnt elsewhere
             last, inner = run[-1], run[:-1]
             narrow = any(one.width < min(one.fan_in, last.width) for one in inner)
             yield {
@@ -34,7 +37,6 @@ class LinearLayersCollapse(Check):
                 "widths": [run[0].fan_in, *(one.width for one in run)],
                 "narrow": narrow,
                 "weights": sum(leaf.array.size for one in run for leaf in one.weights),
-                "as_one": run[0].fan_in * last.width,
             }
 
     def wrong(self, v: Values) -> bool:
@@ -45,7 +47,7 @@ class LinearLayersCollapse(Check):
         """Which layers, and what they amount to."""
         names, widths = v["layers"], v["widths"]
         listed = f"{', '.join(map(str, names[:-1]))} and {names[-1]}"
-        return f"{listed} have no activation between them: together they are one Dense({widths[-1]}) on {widths[0]} numbers."
+        return f"{listed} have no activation between them: together they are one linear layer of {widths[-1]} outputs."
 
     def fix(self, v: Values) -> str:
         """An activation."""

@@ -21,7 +21,7 @@ _ABSURD = 1e10
 class OddBatchSize(Check):
     """A batch of one example, or one that holds all examples, asked for with more than a few of them."""
 
-    rules, phase, needs, severity = (31,), "data", ("x", "settings"), "note"
+    rules, phase, needs, severity = (31,), "data", ("x", "whole", "settings"), "note"
     place = "fit"
     why = "single examples give noisy, slow steps; a batch of all examples gives one step an epoch"
 
@@ -39,7 +39,7 @@ class OddBatchSize(Check):
 
     def message(self, v: Values) -> str:
         """Steps."""
-        return f"batch_size={v['batch_size']} with {v['rows']} rows: {v['steps']} steps altogether."
+        return f"batch_size={v['batch_size']} with {v['rows']} rows; steps altogether: {v['steps']}."
 
     def fix(self, v: Values) -> str:
         """The default."""
@@ -57,16 +57,17 @@ class OddBatchSize(Check):
 class LossGrows(Check):
     """A training that ends far above where it began, although every step was finite."""
 
-    rules, phase, needs, severity = (32, 47), "after", ("y", "history"), "warning"
+    rules, phase, needs, severity = (32, 47), "after", ("history",), "warning"
     place = "compile"
     why = "each step overshoots, and the next one overshoots further"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """The loss of the first and of the last epoch, and what predicting 0 would cost."""
+        """The loss of the first and of the last epoch, and what predicting 0 would cost, about."""
         losses = [row["loss"] for row in subject.history if "loss" in row]
         if losses:
             numbers = [head for head in subject.heads if head.reading.kind == "number"]
-            squares = [float(np.mean(np.square(subject.y[head.place], dtype=np.float64))) for head in numbers]
+            known = [subject.y[head.place] for head in numbers] if subject.has("y") else []
+            squares = [float(np.mean(np.square(y, dtype=np.float64))) for y in known]
             yield {
                 "layer": None,
                 "first": float(losses[0]),

@@ -188,6 +188,24 @@ def _logarithm_of_shares(node: Node) -> Node | None:
     return total if total.op.name == "logsumexp" and plain(node.inputs[0]) is plain(total.inputs[0]) else None
 
 
+def _power(node: Node, inputs: Sequence[Bounds], found: Mapping[Node, Bounds]) -> Bounds | None:
+    """a to a constant positive power: rising where a is from 0 or the power odd, and from 0 where it is even."""
+    a, b = inputs
+    if not b.constant or b.low <= 0 or (a.low < 0 and b.low != math.floor(b.low)):
+        return None
+    odd = b.low % 2 == 1
+    ends = [float(np.power(abs(end), b.low)) * (-1 if end < 0 and odd else 1) for end in (a.low, a.high)]
+    low = 0.0 if b.low % 2 == 0 and a.low < 0 < a.high else min(ends)
+    return Bounds(low, max(ends), a.tight)
+
+
+def _multiply(node: Node, inputs: Sequence[Bounds], found: Mapping[Node, Bounds]) -> Bounds | None:
+    """x times x is a square."""
+    if plain(node.inputs[0]) is not plain(node.inputs[1]):
+        return None
+    return _power(node, [inputs[0], Bounds(2.0, 2.0)], found)
+
+
 def _subtract(node: Node, inputs: Sequence[Bounds], found: Mapping[Node, Bounds]) -> Bounds | None:
     soft = _logarithm_of_shares(node)
     return None if soft is None else _log_softmax(soft, [found[soft.inputs[0]]], found)
@@ -268,6 +286,8 @@ _SHARP: dict[str, _Sharp] = {
     "sum": _sum,
     "softmax": _softmax,
     "log_softmax": _log_softmax,
+    "multiply": _multiply,
+    "power": _power,
     "subtract": _subtract,
     "exp": _exp,
     "matmul": _matmul,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from ..core import registry, seed
 from ..core.check import PHASES, SEVERITIES, Check, Finding
 from ..core.errors import BacklitError, DataError, GraphError
 from ..core.node import here, spoken
-from ..train.batches import RowBatches
+from ..train.batches import RowBatches, StreamBatches
 from ..train.fitting import FitPlan, Given, batches
 from . import checks_data, checks_pairing, checks_structure, checks_training
 from .subject import Arrays, GraphFacts, Subject
 
-MODULES = (checks_pairing, checks_structure, checks_data, checks_training)  # their class statements register the checks
+MODULES = checks_pairing, checks_structure, checks_data, checks_training  # their class statements register the checks
 _MOST_PRINTED = 2
+_TOLD = ("error", "warning")  # by `fit`, which does not look for notes
 # The rows of the rule table by what causes what: data, pairing, structure, first weights, scale, batches and steps, the
 # rows that judge, symptoms. Findings are told in this order.
 _CAUSES = (
@@ -67,11 +69,11 @@ class Report:
         return [one for one in self.checked if one.state in ("found", "passed")]
 
     def __str__(self) -> str:
-        if self.findings:
-            rules = f"{len(self.ran)} rules were checked."
-            return "\n".join([f"{_count(self.findings)}; {rules}", *map(_told_in_full, self.findings)])
+        told = list(map(_told_in_full, self.findings))
+        if any(one.severity != "note" for one in self.findings):
+            return "\n".join([f"{_count(self.findings)}; {len(self.ran)} rules were checked.", *told])
         rows = [f"  {one.check:<28} {_shown(one)}" for one in self.ran]
-        return "\n".join([f"No cause found; {len(self.ran)} rules were checked:", *rows])
+        return "\n".join([f"No cause found; {len(self.ran)} rules were checked:", *rows, *told])
 
     def _repr_html_(self) -> str:
         cells = [[one.severity, one.layer or "", one.message, one.fix] for one in self.findings]
@@ -111,7 +113,7 @@ def _shown(one: Checked) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(map(_word, value)) or "none" if isinstance(value, (list, tuple)) else str(value)
+    return f"[{', '.join(map(_word, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -125,26 +127,28 @@ def _plain(value: Any) -> Any:
 
 
 # ---------------------------------------------------------------------- running the checks
-@cache
-def _made(names: tuple[str, ...]) -> tuple[Check, ...]:
-    return tuple(Check.named(name)() for name in names)
-
-
 def checks() -> tuple[Check, ...]:
     """Every registered check, in the order of causes."""
-    return tuple(sorted(_made(tuple(Check.names())), key=lambda check: _cause(check.rules)))
+    return _made(tuple(Check.named(name) for name in Check.names()))
+
+
+@cache
+def _made(kinds: tuple[type[Check], ...]) -> tuple[Check, ...]:
+    return tuple(sorted((kind() for kind in kinds), key=lambda check: _cause(check.rules)))
 
 
 def _cause(rules: Sequence[int]) -> int:
     return next((place for place, group in enumerate(_CAUSES) if set(rules[:1]) & set(group)), len(_CAUSES))
 
 
-def run(subject: Subject, phases: Sequence[str] = PHASES) -> tuple[list[Finding], list[Checked]]:
-    """What every check of these phases finds, in the order of causes, and how each went."""
+def run(
+    subject: Subject, phases: Sequence[str] = PHASES, severities: Sequence[str] = SEVERITIES
+) -> tuple[list[Finding], list[Checked]]:
+    """What every check of these phases and severities finds, in the order of causes, and how each went."""
     findings: list[Finding] = []
     went: list[Checked] = []
     for check in checks():
-        if check.phase not in phases:
+        if check.phase not in phases or check.severity not in severities:
             continue
         lacking = [need for need in check.needs if not subject.has(need)]
         values: list[Mapping[str, Any]] = []
@@ -188,7 +192,7 @@ def _where(place: str, layer: str | None, facts: GraphFacts) -> str:
 
 def arranged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Causes in their order, notes last; what another finding explains is told among its consequences."""
-    order = sorted(findings, key=lambda one: (one.severity == "note", _cause(one.rules), one.rules[:1]))
+    order = sorted(findings, key=lambda one: (one.severity == "note", *_place(one)))
     followers = {id(one): [other for other in order if _explains(one, other)] for one in order}
     explained = {id(other) for found in followers.values() for other in found}
     return tuple(
@@ -196,6 +200,12 @@ def arranged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         for one in order
         if id(one) not in explained
     )
+
+
+def _place(finding: Finding) -> tuple[int, tuple[int, ...]]:
+    """Where a finding stands among the others: what was refused comes first."""
+    refused = registry.find(f"check.{finding.check}") is None
+    return -1 if refused else _cause(finding.rules), finding.rules[:1]
 
 
 def _explains(cause: Finding, other: Finding) -> bool:
@@ -234,15 +244,15 @@ def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None
         return lambda: None
     asked = _asked(plan, given)
     subject = Subject(memory.facts, _arrays(model, job.batches), _arrays(model, held), asked)
-    found = arranged(run(subject, ("compile", "data"))[0])
+    found = arranged(run(subject, ("compile", "data"), _TOLD)[0])
     if doctor == "raise" and (errors := [one for one in found if one.severity == "error"]):
         model.doctor_memory = None
-        raise _error(errors[0])
+        raise as_error(errors[0])
     _tell(found, memory)
 
     def look_back() -> None:
         subject.history = model.history.rows
-        _tell(arranged(run(subject, ("after",))[0]), memory)
+        _tell(arranged(run(subject, ("after",), _TOLD)[0]), memory)
 
     return look_back
 
@@ -253,25 +263,30 @@ def _asked(plan: FitPlan, given: Given) -> dict[str, Any]:
     return {"batch_size": plan.batch, "epochs": len(plan.epochs), "validation_split": share}
 
 
-def _arrays(model: Any, batches: Any) -> Any:
-    """The arrays of batches that have them all; None for a stream."""
+def _arrays(model: Any, batches: Any) -> Arrays | None:
+    """The arrays behind the batches; of a stream the first batch, which is put back."""
+    if isinstance(batches, StreamBatches):
+        first = next(batches.feeds)
+        batches.feeds = chain([first], batches.feeds)
+        return Arrays(first.x, first.y, first.w, whole=False)
     if not isinstance(batches, RowBatches):
         return None
-    count = len(model.inputs)
-    return Arrays(batches.columns[:count], batches.columns[count : count + len(model.heads)])
+    columns = iter(batches.columns)
+    x, y = ([next(columns) for _ in part] for part in (model.inputs, model.heads))
+    return Arrays(x, y, [None if shape is None else next(columns) for shape in batches.weights])
 
 
 def _tell(findings: Sequence[Finding], memory: Memory) -> None:
-    new = [one for one in findings if one.severity != "note" and (one.check, one.layer) not in memory.told]
+    new = [one for one in findings if (one.check, one.layer) not in memory.told]
     for one in new[:_MOST_PRINTED]:
         sys.stderr.write(f"doctor warning: {one.said}\n  fix  {one.fix}   (more: model.diagnose(X, y))\n")
     memory.told.update((one.check, one.layer) for one in new)
 
 
-def _error(finding: Finding) -> BacklitError:
+def as_error(finding: Finding) -> BacklitError:
     """The finding as an exception."""
     found = ", ".join(f"{key} {_word(value)}" for key, value in finding.evidence.items())
-    kind = DataError if "y" in registry.lookup(f"check.{finding.check}").needs else GraphError
+    kind = DataError if registry.lookup(f"check.{finding.check}").needs else GraphError
     error = kind(finding.said, found=found, why=finding.why, fix=finding.fix, where=finding.where)
     error.finding = finding
     return error

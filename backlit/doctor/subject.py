@@ -33,6 +33,7 @@ from .reading import Reading, loss_graph, reading
 MOST_ROWS = 2000  # looked at where a sample will do
 _MOST_NUMBERS = 100_000
 _TRIAL_ROWS = 64
+_MANY = 5_000_000  # of more targets a sample gives the extremes, too
 _LISTED = 64  # more distinct values than these are not counted
 
 
@@ -79,16 +80,22 @@ class GraphFacts:
         """The outputs of the heads for a few rows of standard normal numbers, drawn aside of all streams; NaN where the
         model does not take such numbers."""
         rng = np.random.Generator(np.random.PCG64(0))
+        rows = self.rows_that_fit(_TRIAL_ROWS)
         feed: dict[Leaf, Any] = {}
         for leaf in self.inputs:
-            shape = bind(leaf.shape, _TRIAL_ROWS)
+            shape = bind(leaf.shape, rows)
             floating = leaf.dtype in ("float32", "float64")
             feed[leaf] = (rng.normal(size=shape) if floating else rng.integers(0, 2, shape)).astype(leaf.dtype)
         try:
             known = registry.lookup("values.reference")(self.outputs, feed)
         except BacklitError:  # such as ids that an embedding does not have
-            return [np.full(bind(node.shape, _TRIAL_ROWS), np.nan) for node in self.outputs]
+            return [np.full(bind(node.shape, rows), np.nan) for node in self.outputs]
         return [known[node] for node in self.outputs]
+
+    def rows_that_fit(self, most: int) -> int:
+        """How many rows to run through the whole graph, where an example is large: fewer, but at least 8."""
+        wide = sum(math.prod(dim for dim in leaf.shape if isinstance(dim, int)) for leaf in self.inputs)
+        return max(8, min(most, _MOST_NUMBERS // max(1, wide)))
 
     def layer_made_at(self, name: str | None) -> tuple[tuple[str, int], ...]:
         """The user's line that made the layer of that name."""
@@ -106,7 +113,7 @@ class GraphFacts:
             total = total + cast(one.head.loss.cost(y, p, None), "float64")
         (total,) = apply([total], stable.RULES)
         slopes = grad(total, weights)
-        rows, columns = subject.some_rows(256), [*subject.x, *subject.y]
+        rows, columns = subject.some_rows(self.rows_that_fit(256)), [*subject.x, *subject.y]
         feed = {leaf: np.asarray(part[rows]) for leaf, part in zip([*self.inputs, *targets], columns, strict=True)}
         known = registry.lookup("values.reference")(slopes, feed)
         return [known[slope] for slope in slopes]
@@ -214,15 +221,19 @@ class HeadFacts:
 # ---------------------------------------------------------------------- with data
 @dataclass(frozen=True)
 class Arrays:
-    """The arrays of a training or of held-out rows: one an input, one a head."""
+    """The arrays of a training or of held-out rows: one an input, one a head; and the weights of each head, or None.
+    `whole`: these are all rows, and not the first batch of a stream."""
 
     x: list[Any]
     y: list[Any]
+    w: list[Any]
+    whole: bool = True
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The numbers of one y. `values`: the distinct ones, or None where they are many; `whole`: no fractions."""
+    """The numbers of one y, as far as a sample shows them; the extremes are those of all. `values`: the distinct ones, or
+    None where they are many; `whole`: no fractions."""
 
     low: float
     high: float
@@ -243,12 +254,12 @@ class Entering:
     @cached_property
     def mean(self) -> Any:
         """The mean of every feature."""
-        return self.values.mean(axis=0, dtype=np.float64)
+        return self.values.mean(axis=0)
 
     @cached_property
     def std(self) -> Any:
         """The standard deviation of every feature."""
-        squares = np.einsum("ij,ij->j", self.values, self.values, dtype=np.float64) / len(self.values)
+        squares = np.einsum("ij,ij->j", self.values, self.values) / len(self.values)
         return np.sqrt(np.maximum(squares - self.mean**2, 0.0))
 
     def varies(self, columns: Any) -> Any:
@@ -273,19 +284,22 @@ class Subject:
         self.facts = facts
         self.x: Any = None if data is None else data.x
         self.y: Any = None if data is None else data.y
-        self.validation: Any = validation
+        self.w: Any = None if data is None else data.w
+        self.whole = True if data is not None and data.whole else None
+        self.validation: Any = validation if validation is not None and validation.whole else None
         self.settings: Any = settings
         self.history: Any = history
         self._targets: dict[int, Targets] = {}
         self._features: list[Entering] | None = None
 
     def has(self, need: str) -> bool:
-        """Whether "x", "y", "validation", "settings" or "history" is there."""
+        """Whether "x", "y", all rows of them ("whole"), "validation", "settings" or "history" is there."""
         return getattr(self, need) is not None
 
     def only(self, needs: tuple[str, ...]) -> Subject:
         """The same subject without the data that are not named."""
         bare = Subject(self.facts)
+        bare.w = self.w
         for need in needs:
             setattr(bare, need, getattr(self, need))
         return bare
@@ -307,8 +321,13 @@ class Subject:
     def targets(self, head: HeadFacts) -> Targets:
         """The numbers of the y of that head."""
         if head.place not in self._targets:
-            self._targets[head.place] = _targets(np.asarray(self.y[head.place]))
+            self._targets[head.place] = _targets(self.counted(head))
         return self._targets[head.place]
+
+    def counted(self, head: HeadFacts) -> Any:
+        """The targets of that head whose weight is not 0: what is masked may hold anything."""
+        y, w = np.asarray(self.y[head.place]), self.w[head.place]
+        return y if w is None or w.all() or not w.any() else y[w != 0]
 
     @property
     def features(self) -> list[Entering]:
@@ -328,19 +347,20 @@ class Subject:
         feed = dict(zip(self.facts.inputs, (np.asarray(part[rows]) for part in self.x), strict=True))
         node = plain(product.data)
         value = feed[node] if isinstance(node, Leaf) else registry.lookup("values.reference")([node], feed)[node]
-        return np.asarray(value).reshape(-1, product.fan_in)
+        return np.asarray(value, dtype=np.float64).reshape(-1, product.fan_in)
 
 
 def _targets(y: Any) -> Targets:
-    some = y[np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_ROWS)).astype(np.int64))]
+    some = y[np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_ROWS)).astype(np.int64))].astype(np.float64)
+    every = y if y.size <= _MANY else some
     values = np.unique(some)
     rows = some.reshape(-1, some.shape[-1]) if some.ndim > 1 else some.reshape(-1, 1)
     zeros_and_ones = bool(np.isin(values, (0, 1)).all())
     return Targets(
-        low=float(y.min()),
-        high=float(y.max()),
-        mean=float(y.mean(dtype=np.float64)),
-        std=float(y.std(dtype=np.float64)),
+        low=float(every.min()),
+        high=float(every.max()),
+        mean=float(some.mean()),
+        std=float(some.std()),
         whole=bool((values == np.floor(values)).all()),
         values=tuple(values.tolist()) if len(values) <= _LISTED else None,
         one_hot=rows.shape[1] > 1 and zeros_and_ones and bool((rows.sum(axis=1) == 1).all()),

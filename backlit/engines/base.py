@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -117,7 +119,7 @@ def _rows_in_line(column: Any) -> bool:
 class Stream:
     """Batches that come one after another; each is a list of columns. Their numbers of rows may differ.
 
-    The batches of a run of steps are held until `ready` is asked for a later step. What goes wrong while a batch is
+    The batches of a run of steps are held, as copies, until `ready` is asked for a later step. What goes wrong while a batch is
     fetched is raised when all batches before it have been run, so that the length of a run decides nothing.
     """
 
@@ -140,7 +142,7 @@ class Stream:
         """Hold `count` batches, if there are so many."""
         while len(self.held) < count and self.problem is None:
             try:
-                self.held.append(next(self.batches))
+                self.held.append([np.array(column[:]) for column in next(self.batches)])
             except StopIteration:
                 break
             except Exception as problem:
@@ -183,9 +185,23 @@ def _misfit(leaf: Leaf, shape: tuple[int, ...], rows: int | None) -> ShapeError:
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name; "auto" is the fastest one installed."""
-    asked = "planned" if name == "auto" else name
-    if asked not in ENGINES:
+    """The engine of that name; for "auto" see `chosen`."""
+    if name not in ("auto", *ENGINES):
         expected = ", ".join(("auto", *ENGINES))
         raise UnknownNameError(f"there is no engine {name!r}.", expected=expected, fix=did_you_mean(str(name), ENGINES))
-    return registry.lookup(f"engine.{asked}")  # type: ignore[no-any-return]
+    return registry.lookup(f"engine.{chosen(name)}")  # type: ignore[no-any-return]
+
+
+def chosen(name: str) -> str:
+    """What "auto" means here: "compiled" where llvmlite is installed, else "planned"; any other name is itself.
+
+    No stopwatch and no cache has a say in it, so that the same program computes the same numbers on the same machine.
+    """
+    if name != "auto":
+        return name
+    return "compiled" if _installed("llvmlite") else "planned"
+
+
+@cache
+def _installed(package: str) -> bool:
+    return find_spec(package) is not None

@@ -25,7 +25,7 @@ from .kernels import DTYPES, Fed, Fused, Gathered, Largest, Reduced, Steps, Term
 from .objects import machine
 from .planned import Plan, PlannedProgram
 from .products import Product
-from .vectors import known
+from .vectors import known, whole
 
 _LARGE = 2.0e8  # multiply-adds from which on a product is the BLAS's
 _REDUCTIONS = {"sum": "add", "max": "maximum", "min": "minimum", "prod": "multiply"}
@@ -76,7 +76,7 @@ class CompiledPlan(Plan):
         if node.op.name in _REDUCTIONS:
             row = _reduction(node, inputs[0], attrs, out)
         elif node.op.name == "matmul":
-            return self._product(node, *inputs, out) or super().compute(node, inputs, attrs, out)
+            return self._product(inputs[0], inputs[1], out) or super().compute(node, inputs, attrs, out)
         elif node.op.name == "argmax" and out.dtype == np.int64:
             row = _largest(inputs[0], attrs["axis"], out)
         elif node.op.name == "fold":
@@ -99,7 +99,7 @@ class CompiledPlan(Plan):
         writes, totals = [], []
         for node in group.nodes:
             readers = self.pool.left[node] - sum(list(each.inputs).count(node) for each in group.members)
-            if readers or node not in inside and not any(node in each.inputs for each in group.sums):
+            if readers or (node not in inside and not any(node in each.inputs for each in group.sums)):
                 self.value[node] = self.pool.take(node, bind(node.shape, self.rows))
                 writes.append((place[node], self.value[node]))
         for node in group.sums:
@@ -126,7 +126,10 @@ class CompiledPlan(Plan):
         if any(str(each.dtype) not in DTYPES for each in operands):
             return None
         sizes, strides = _collapsed(shape, [each.strides for each in operands])
-        if any(steps[-1] != each.itemsize and sizes[-1] > 1 for (_, each), steps in zip(writes, strides[len(reads) :], strict=True)):
+        if any(
+            steps[-1] != each.itemsize and sizes[-1] > 1
+            for (_, each), steps in zip(writes, strides[len(reads) :], strict=True)
+        ):
             return None
         words = [*sizes]
         for each, steps in zip(operands, strides, strict=True):
@@ -141,7 +144,7 @@ class CompiledPlan(Plan):
         return Row(Fused(modes, tuple(terms), stored, summed, len(sizes)), words)
 
     # ------------------------------------------------------------------ products
-    def _product(self, node: Node, a: Array, b: Array, out: Array) -> list[Any]:
+    def _product(self, a: Array, b: Array, out: Array) -> list[Any]:
         """Rows for a product of two matrices, the first one perhaps with more axes; empty where NumPy does it better."""
         if b.ndim != 2 or a.ndim < 2 or a.dtype != b.dtype or str(a.dtype) not in ("float32", "float64"):
             return []
@@ -180,9 +183,7 @@ class CompiledPlan(Plan):
 
 
 # ---------------------------------------------------------------------- from nodes to recipes
-def _terms(
-    node: Node, inputs: Sequence[int], first: int, terms: list[Term], dtype_of: Callable[[int], str]
-) -> int:
+def _terms(node: Node, inputs: Sequence[int], first: int, terms: list[Term], dtype_of: Callable[[int], str]) -> int:
     """Append what `node` computes; returns the place of its result. `first` is the number of inputs of the group."""
 
     def add(function: str, operands: tuple[int | float, ...], dtype: str) -> int:
@@ -227,7 +228,8 @@ def _result(function: str, operands: Sequence[Any]) -> str:
     if function.startswith("logical_"):
         return "bool"
     values = operands[1:] if function == "where" else operands
-    return str(np.result_type(*(np.dtype(each) if isinstance(each, str) else each for each in values)))
+    common = str(np.result_type(*(np.dtype(each) if isinstance(each, str) else each for each in values)))
+    return common if whole(function) or common.startswith("float") else "float64"
 
 
 def _fusible(node: Node) -> bool:
@@ -250,7 +252,9 @@ def _total(node: Node) -> bool:
         return False
     axes, shape = node.attrs["axis"], node.inputs[0].shape
     everything = axes is None or len(axes) == len(shape)
-    return everything and len(shape) > 0 and all(d in ("float32", "float64") for d in (node.dtype, node.inputs[0].dtype))
+    return (
+        everything and len(shape) > 0 and all(d in ("float32", "float64") for d in (node.dtype, node.inputs[0].dtype))
+    )
 
 
 def _collapsed(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
@@ -300,7 +304,11 @@ def _reduction(node: Node, source: Array, attrs: Mapping[str, Any], out: Array) 
 
 def _largest(source: Array, axis: Any, out: Array) -> Row | None:
     last = axis if isinstance(axis, int) else axis[0] if axis and len(axis) == 1 else None
-    if last not in (-1, source.ndim - 1) or not source.flags.c_contiguous or str(source.dtype) not in ("float32", "float64"):
+    if (
+        last not in (-1, source.ndim - 1)
+        or not source.flags.c_contiguous
+        or str(source.dtype) not in ("float32", "float64")
+    ):
         return None
     if source.shape[-1] == 0:
         return None
@@ -359,6 +367,8 @@ class Tabled:
         self.before, self.after = Table(plan.before, addresses), Table(plan.after, addresses)
         self.loop = _STEPS(addresses[Steps()])
         self.context = np.zeros(8, dtype=np.int64)
+        self.gate = 0 if plan.gate is None else plan.gate.ctypes.data
+        self.key: Any = None  # where the columns lay for which `all_rows` was made
 
     @property
     def machine_code(self) -> bool:
@@ -382,32 +392,42 @@ class Tabled:
 
     def steps(self, source: Arrays, start: int, table: Array, scalars: Mapping[Leaf, Array]) -> int:
         """As many steps as `table` has rows, from step `start` on; returns how many were committed."""
-        plan, count = self.plan, len(table)
-        columns = [leaf for leaf in plan.inputs if leaf not in scalars]
-        vectors = {leaf: np.ascontiguousarray(vector, dtype=np.float64) for leaf, vector in scalars.items()}
+        count = len(table)
+        rows = self._rows_for(source, count, scalars)
+        for vector, given in zip(self.vectors, scalars.values(), strict=True):
+            vector[:count] = given
         order = np.arange(source.length) if source.order is None else source.order
-        calls: list[Any] = [
-            _gather(column, plan.inputs[leaf]) for column, leaf in zip(source.columns, columns, strict=True)
-        ]
-        calls += [
-            Row(Fed(leaf.dtype), [vector.ctypes.data, plan.inputs[leaf].ctypes.data]) for leaf, vector in vectors.items()
+        commits = self.after.parts[0] if self.after.parts else np.empty(0, np.int64)
+        self.context[:4] = start * source.batch, self.plan.rows or 0, order.ctypes.data, 0
+        tables = rows.ctypes.data, len(rows), commits.ctypes.data, len(commits)
+        committed = int(self.loop(*tables, self.context.ctypes.data, count, self.gate, source.batch))
+        table[...] = self.told[:count]
+        return committed
+
+    def _rows_for(self, source: Arrays, count: int, scalars: Mapping[Leaf, Array]) -> Array:
+        """The rows of one step: the batch, its scalars, the plan, its outputs; made anew where these lie elsewhere."""
+        key = tuple((each.ctypes.data, each.strides[0], each.dtype.str) for each in source.columns)
+        if key == self.key and count <= len(self.told):
+            return self.all_rows
+        plan, room = self.plan, max(count, 64)
+        columns = [leaf for leaf in plan.inputs if leaf not in scalars]
+        self.told = np.zeros((room, len(plan.outputs)))
+        self.vectors = [np.zeros(room) for _ in scalars]
+        gathers = [_gather(column, plan.inputs[leaf]) for column, leaf in zip(source.columns, columns, strict=True)]
+        fed = [
+            Row(Fed(leaf.dtype), [vector.ctypes.data, plan.inputs[leaf].ctypes.data])
+            for leaf, vector in zip(scalars, self.vectors, strict=True)
         ]
         told = [
-            Row(Told(str(value.dtype)), [value.ctypes.data, table[:, k : k + 1].ctypes.data, table.strides[0]])
+            Row(Told(str(value.dtype)), [value.ctypes.data, self.told[:, k:].ctypes.data, self.told.strides[0]])
             for k, value in enumerate(plan.outputs)
         ]
-        addresses = machine().addresses([each.recipe for each in (*calls, *told)])
-        first, last = Table(calls, addresses), Table(told, addresses)
-        rows = np.concatenate([each.parts[0] for each in (first, self.before, last) if each.parts])
-        commits = self.after.parts[0] if self.after.parts else np.empty(0, np.int64)
-        self.context[:4] = start * source.batch, plan.rows or 0, order.ctypes.data, 0
-        gate = 0 if plan.gate is None else plan.gate.ctypes.data
-        return int(
-            self.loop(
-                rows.ctypes.data, len(rows), commits.ctypes.data, len(commits), self.context.ctypes.data, count, gate,
-                source.batch,
-            )
-        )  # fmt: skip
+        addresses = machine().addresses([each.recipe for each in (*gathers, *fed, *told)])
+        self.around = Table([*gathers, *fed], addresses), Table(told, addresses)
+        first, last = self.around
+        self.all_rows = np.concatenate([each.parts[0] for each in (first, self.before, last) if each.parts])
+        self.key = key
+        return self.all_rows
 
 
 def _gather(column: Array, buffer: Array) -> Row:

@@ -13,13 +13,24 @@ import numpy as np
 
 KINDS = {
     "float32": "float", "float64": "double", "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "bool": "i8",
+    "uint32": "u32", "uint16": "u16", "uint8": "u8",
 }  # fmt: skip
-BITS = {"float": 32, "double": 64, "i64": 64, "i32": 32, "i16": 16, "i8": 8, "i1": 1, "ptr": 64}
+BITS = {"float": 32, "double": 64, "i64": 64, "i32": 32, "i16": 16, "i8": 8, "i1": 1, "ptr": 64,
+        "u32": 32, "u16": 16, "u8": 8}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Make:
+    """What code has to know of a processor: numbers of 32 bits in a register, registers, and whether it has a·b + c."""
+
+    lanes: int
+    registers: int
+    fuses: bool
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number, or a vector of `lanes` of them, of an LLVM kind."""
+    """A number, or a vector of `lanes` of them, of an LLVM kind; ``u32`` is an ``i32`` read without a sign."""
 
     text: str
     kind: str
@@ -28,7 +39,13 @@ class Value:
     @property
     def type(self) -> str:
         """``float`` or ``<16 x float>``."""
-        return self.kind if self.lanes == 1 else f"<{self.lanes} x {self.kind}>"
+        kind = self.kind.replace("u", "i") if self.unsigned else self.kind
+        return kind if self.lanes == 1 else f"<{self.lanes} x {kind}>"
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether these are whole numbers without a sign."""
+        return self.kind.startswith("u")
 
     @property
     def floats(self) -> bool:
@@ -46,7 +63,7 @@ def number(value: float, kind: str, lanes: int = 1) -> Value:
         text = f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
     else:
         text = str(int(value))
-    return Value(text if lanes == 1 else f"splat ({kind} {text})", kind, lanes)
+    return Value(text if lanes == 1 else f"splat ({Value(text, kind)})", kind, lanes)
 
 
 def count(value: int) -> Value:
@@ -57,8 +74,8 @@ def count(value: int) -> Value:
 class Function:
     """One function: `value` and `do` append instructions, the other methods are made of these two."""
 
-    def __init__(self, name: str, parameters: Sequence[Value], lanes: int, result: str = "void"):
-        self.name, self.lanes, self.result = name, lanes, result
+    def __init__(self, name: str, parameters: Sequence[Value], make: Make, result: str = "void"):
+        self.name, self.make, self.lanes, self.result = name, make, make.lanes, result
         self.parameters = ", ".join(map(str, parameters))
         self.lines = ["entry:"]
         self.block = "entry"
@@ -93,7 +110,7 @@ class Function:
         return self.value(f"{operation} {first.type} {texts}", first.kind, first.lanes)
 
     def compare(self, condition: str, a: Value, b: Value) -> Value:
-        """``olt`` and its kin for floats, ``slt`` … for whole numbers: i1 in every lane."""
+        """``olt`` and its kin for floats, ``slt``, ``ult`` … for whole numbers: i1 in every lane."""
         return self.value(f"{'fcmp' if a.floats else 'icmp'} {condition} {a}, {b.text}", "i1", a.lanes)
 
     def select(self, condition: Value, yes: Value, no: Value) -> Value:
@@ -116,11 +133,17 @@ class Function:
         """An LLVM intrinsic of the operands' own type: ``fma``, ``sqrt``, ``maximum``, …"""
         return self.call(f"llvm.{name}.{suffix(operands[0])}", *operands)
 
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        """a·b + c, in one rounding where the processor can."""
+        if self.make.fuses:
+            return self.intrinsic("fma", a, b, c)
+        return self.apply("fadd", self.apply("fmul", a, b), c)
+
     # ------------------------------------------------------------------ memory
     def at(self, base: Value, offset: Value | int, kind: str = "i8") -> Value:
         """The address `offset` elements of `kind` behind `base`."""
         place = count(offset) if isinstance(offset, int) else offset
-        return self.value(f"getelementptr {kind}, {base}, {place}", "ptr")
+        return self.value(f"getelementptr {Value('', kind).type}, {base}, {place}", "ptr")
 
     def load(self, base: Value, kind: str, lanes: int = 1) -> Value:
         """A number, or a whole vector, from memory that need not be aligned."""
@@ -136,7 +159,9 @@ class Function:
         result = Value("", kind, self.lanes)
         name = f"llvm.masked.load.{suffix(result)}.p0"
         self.declared.add(f"declare {result.type} @{name}(ptr, i32, {mask.type}, {result.type})")
-        return self.value(f"call {result.type} @{name}({base}, i32 {BITS[kind] // 8}, {mask}, {zero})", kind, self.lanes)
+        return self.value(
+            f"call {result.type} @{name}({base}, i32 {BITS[kind] // 8}, {mask}, {zero})", kind, self.lanes
+        )
 
     def store_some(self, value: Value, base: Value, mask: Value) -> None:
         """Write the lanes that `mask` names."""
@@ -233,5 +258,5 @@ class Function:
 
 def suffix(value: Value) -> str:
     """How an intrinsic's name speaks of a type: ``v16f32``."""
-    kind = {"float": "f32", "double": "f64"}.get(value.kind, value.kind)
+    kind = {"float": "f32", "double": "f64"}.get(value.kind, Value("", value.kind).type)
     return kind if value.lanes == 1 else f"v{value.lanes}{kind}"

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .ir import KINDS, Function, Value, count, number
+import numpy as np
+
+from .ir import KINDS, Function, Make, Value, count, number
 from .vectors import converted, emit, reduced
 
 WORDS = Value("%words", "ptr")
@@ -132,9 +134,9 @@ def nest(
     return level([], list(carried))
 
 
-def kernel(name: str, recipe: Recipe, lanes: int) -> Function:
+def kernel(name: str, recipe: Recipe, make: Make) -> Function:
     """The function of a recipe."""
-    f = Function(name, [WORDS, CONTEXT], lanes)
+    f = Function(name, [WORDS, CONTEXT], make)
     match recipe:
         case Fused():
             _fused(f, recipe)
@@ -218,18 +220,23 @@ def _computed(f: Function, values: list[Value], terms: Sequence[Term]) -> list[V
     return values
 
 
-_ORDER = ("i1", "i8", "i16", "i32", "i64", "float", "double")
+_DTYPE = {kind: dtype for dtype, kind in KINDS.items() if dtype != "bool"} | {"i1": "bool"}
+
+
+def _common(*kinds: str) -> str:
+    """The kind that NumPy computes in."""
+    return kind_of(str(np.result_type(*(_DTYPE[kind] for kind in kinds))))
 
 
 def _applied(f: Function, term: Term, given: list[Value]) -> Value:
     """The operands of a function brought to one kind, as NumPy promotes them; a condition keeps its own."""
     head = [converted(f, given[0], "i1")] if term.function == "where" else []
     rest = given[len(head) :]
-    common = max((each.kind for each in rest), key=_ORDER.index)
+    common = _common(*(each.kind for each in rest))
     if term.function.startswith("logical_"):
         common = "i1"
     elif term.dtype != "bool":
-        common = max(common, kind_of(term.dtype), key=_ORDER.index)
+        common = _common(common, kind_of(term.dtype))
     elif common == "i1" and not term.function.startswith("bitwise_"):
         common = "i8"
     return emit(f, term.function, [*head, *(converted(f, each, common) for each in rest)])
@@ -340,7 +347,7 @@ def _gathered(f: Function, recipe: Gathered) -> None:
 
 
 # ---------------------------------------------------------------------- the loop over steps
-def steps(name: str, lanes: int) -> Function:
+def steps(name: str, make: Make) -> Function:
     """``i64 steps(rows, how many, commits, how many, context, count, gate, batch)``: how many steps were committed.
 
     `rows` and `commits` are addresses of rows of the table; a gate of address 0 is always open.
@@ -348,7 +355,7 @@ def steps(name: str, lanes: int) -> Function:
     names = ("before", "how_many", "commits", "how_many_commits", "context", "count", "gate", "batch")
     kinds = ("ptr", "i64", "ptr", "i64", "ptr", "i64", "ptr", "i64")
     given = [Value(f"%{each}", kind) for each, kind in zip(names, kinds, strict=True)]
-    f = Function(name, given, lanes, "i64")
+    f = Function(name, given, make, "i64")
     before, how_many, commits, how_many_commits, context, total, gate, batch = given
     gated = f.compare("ne", gate, Value("null", "ptr"))
 
@@ -380,7 +387,11 @@ def steps(name: str, lanes: int) -> Function:
         f.do(f"br label %{after}")
         committed_block = f.block
         f.begin(after)
-        edges = [(committed.text, "false", before_step), (committed.text, "false", shut), (more.text, "true", committed_block)]
+        edges = [
+            (committed.text, "false", before_step),
+            (committed.text, "false", shut),
+            (more.text, "true", committed_block),
+        ]
         counts = ", ".join(f"[{each}, %{block}]" for each, _, block in edges)
         flags = ", ".join(f"[{flag}, %{block}]" for _, flag, block in edges)
         return [f.value(f"phi i64 {counts}", "i64"), f.value(f"phi i1 {flags}", "i1")]

@@ -13,36 +13,62 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import MissingImportError
 from . import ir, kernels, products, vectors
-from .ir import Function
-from .kernels import Recipe, Steps
+from .ir import Function, Make
+from .kernels import Steps
 from .products import Product
 
 _DIGEST = 32
 
 
-class Machine:
-    """The processor that code is emitted for."""
+class Target:
+    """What code is emitted for: a kind of processor with its vectors and registers."""
 
-    def __init__(self) -> None:
+    def __init__(self, triple: str, cpu: str, features: Mapping[str, bool], jit: bool = False):
+        binding = _binding()
+        self.machine = binding.Target.from_triple(triple).create_target_machine(
+            cpu=cpu, features=",".join(f"{'+' if on else '-'}{name}" for name, on in features.items()), opt=2, jit=jit
+        )
+        arm = triple.startswith(("aarch64", "arm64"))
+        wide, middle = features.get("avx512f", False), features.get("avx2", False) and features.get("fma", False)
+        self.make = Make(16 if wide else 8 if middle else 4, 32 if wide or arm else 16, wide or middle or arm)
+        self.key = "\n".join([triple, cpu, str(sorted(features.items())), str(binding.llvm_version_info), _emitter()])
+
+    @classmethod
+    def host(cls) -> Target:
+        """This machine's own processor."""
         binding = _binding()
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
-        features = binding.get_host_cpu_features()
-        self.lanes = 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
-        self.target = binding.Target.from_default_triple().create_target_machine(
-            cpu=binding.get_host_cpu_name(), features=features.flatten(), opt=2, jit=True
-        )
-        self.width = 512 if self.lanes == 16 else 256 if self.lanes == 8 else 128
-        said = [binding.get_host_cpu_name(), features.flatten(), str(binding.llvm_version_info), _emitter()]
-        self.key = hashlib.sha256("\n".join(said).encode()).digest()
-        self.jit = binding.create_lljit_compiler(self.target)
+        triple, features = binding.get_process_triple(), dict(binding.get_host_cpu_features())
+        return cls(triple, binding.get_host_cpu_name(), features, jit=True)
+
+    def text(self, recipe: Any, name: str) -> str:
+        """A recipe as a whole LLVM module."""
+        f = made(recipe, name, self.make)
+        attributes = f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.make.lanes * 32}" }}\n'
+        return "\n".join(sorted(f.declared)) + "\n" + f.text() + attributes
+
+    def module(self, recipe: Any, name: str) -> Any:
+        """The same, parsed and verified."""
+        module = _binding().parse_assembly(self.text(recipe, name))
+        module.verify()
+        return module
+
+
+class Machine:
+    """This process: which recipes it has code of, and where."""
+
+    def __init__(self) -> None:
+        self.target = Target.host()
+        self.key = hashlib.sha256(self.target.key.encode()).digest()
+        self.jit = _binding().create_lljit_compiler(self.target.machine)
         self.linked: dict[Any, int] = {}
         self.held: list[Any] = []
         self.lock = threading.Lock()
@@ -82,25 +108,16 @@ class Machine:
 
     def emit(self, recipe: Any, name: str) -> bytes:
         """The object code of a recipe."""
-        binding = _binding()
-        module = binding.parse_assembly(self.text(recipe, name))
-        module.verify()
-        return bytes(self.target.emit_object(module))
-
-    def text(self, recipe: Any, name: str) -> str:
-        """A recipe as a whole LLVM module."""
-        f = made(recipe, name, self.lanes)
-        attributes = f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.width}" }}\n'
-        return "\n".join(sorted(f.declared)) + "\n" + f.text() + attributes
+        return bytes(self.target.machine.emit_object(self.target.module(recipe, name)))
 
 
-def made(recipe: Recipe | Product | Steps, name: str, lanes: int) -> Function:
+def made(recipe: Any, name: str, make: Make) -> Function:
     """The function of any recipe."""
     if isinstance(recipe, Product):
-        return products.product(name, recipe, lanes)
+        return products.product(name, recipe, make)
     if isinstance(recipe, Steps):
-        return kernels.steps(name, lanes)
-    return kernels.kernel(name, recipe, lanes)
+        return kernels.steps(name, make)
+    return kernels.kernel(name, recipe, make)
 
 
 @cache

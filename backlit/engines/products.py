@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .ir import KINDS, Function, Value, count, number
+from .ir import KINDS, Function, Make, Value, count, number
 from .kernels import CONTEXT, WORDS, word
 
 
@@ -22,15 +22,16 @@ class Product:
     layout: str  # "rows" or "columns"
 
 
-def tile(lanes: int, dtype: str) -> tuple[int, int]:
-    """(rows, vectors) of a tile: as many accumulators as the registers hold beside what is being multiplied."""
-    wide = lanes * (2 if dtype == "float64" else 1)
-    return (8, 2) if wide <= 16 and lanes == 16 else (4, 2)
+def tile(make: Make, dtype: str) -> tuple[int, int]:
+    """(rows, vectors) of a tile: as many sums as the registers hold beside one row of B and one number of A."""
+    registers = 2 if dtype == "float64" else 1  # that a vector takes
+    vectors = 2 if make.registers // registers >= 16 else 1
+    return min(8, (make.registers - 1) // (registers * vectors) - 1), vectors
 
 
-def product(name: str, recipe: Product, lanes: int) -> Function:
+def product(name: str, recipe: Product, make: Make) -> Function:
     """The function of a recipe. words: M, N, K, A, its stride in bytes, B, its row stride, C, its row stride."""
-    f = Function(name, [WORDS, CONTEXT], lanes)
+    f = Function(name, [WORDS, CONTEXT], make)
     _Tiles(f, recipe).all()
     f.do("ret void")
     return f
@@ -39,7 +40,7 @@ def product(name: str, recipe: Product, lanes: int) -> Function:
 class _Tiles:
     def __init__(self, f: Function, recipe: Product):
         self.f, self.kind, self.layout = f, KINDS[recipe.dtype], recipe.layout
-        self.rows, self.vectors = tile(f.lanes, recipe.dtype)
+        self.rows, self.vectors = tile(f.make, recipe.dtype)
         self.M, self.N, self.K = (word(f, 1 + k) for k in range(3))
         self.A, self.a_stride = word(f, 4, "ptr"), word(f, 5)
         self.B, self.b_stride = word(f, 6, "ptr"), word(f, 7)
@@ -85,7 +86,7 @@ class _Tiles:
             new = []
             for r, place in enumerate(places):
                 a = f.every(f.load(place, self.kind))
-                new += [f.intrinsic("fma", a, b, sums[r * len(masks) + v]) for v, b in enumerate(loaded)]
+                new += [f.fma(a, b, sums[r * len(masks) + v]) for v, b in enumerate(loaded)]
             return new
 
         sums = f.loop(self.K, add, [zero] * (high * len(masks)))

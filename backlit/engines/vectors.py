@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from .ir import BITS, Function, Value, count, number
+from .ir import BITS, Function, Value, count, number, suffix
 
 Emit = Callable[[Function, Sequence[Value]], Value]
 
 _LIBRARY = {"expm1": "expm1", "log1p": "log1p", "sin": "sin", "cos": "cos", "tan": "tan", "erf": "erf",
             "arctan": "atan", "power": "pow"}  # fmt: skip
-_CONDITIONS = {"less": ("olt", "slt"), "less_equal": ("ole", "sle"), "greater": ("ogt", "sgt"),
-               "greater_equal": ("oge", "sge"), "equal": ("oeq", "eq"), "not_equal": ("une", "ne")}  # fmt: skip
+_CONDITIONS = {"less": ("olt", "slt", "ult"), "less_equal": ("ole", "sle", "ule"), "greater": ("ogt", "sgt", "ugt"),
+               "greater_equal": ("oge", "sge", "uge"), "equal": ("oeq", "eq", "eq"),
+               "not_equal": ("une", "ne", "ne")}  # fmt: skip
 _ARITHMETIC = {"add": ("fadd", "add"), "subtract": ("fsub", "sub"), "multiply": ("fmul", "mul")}
 _BITWISE = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor", "logical_and": "and", "logical_or": "or"}
 _ROUNDING = {"floor": "floor", "ceil": "ceil", "rint": "rint", "sqrt": "sqrt", "absolute": "fabs"}
@@ -33,7 +34,8 @@ def emit(function: Function, name: str, values: Sequence[Value]) -> Value:
     """Append the scalar function `name` of the formulas' language; KeyError where there is no code for these kinds."""
     first = values[0]
     if name in _CONDITIONS:
-        return function.compare(_CONDITIONS[name][not first.floats], values[0], values[1])
+        which = 0 if first.floats else 1 + first.unsigned
+        return function.compare(_CONDITIONS[name][which], values[0], values[1])
     if name in _ARITHMETIC and first.kind != "i1":
         return function.apply(_ARITHMETIC[name][not first.floats], *values)
     if name in _BITWISE and not first.floats:
@@ -53,6 +55,11 @@ def known(name: str, dtypes: Sequence[str]) -> bool:
     return name in _FLOATING if floats else name in _WHOLE or name in _BITWISE
 
 
+def whole(name: str) -> bool:
+    """Whether a function of whole numbers is computed in whole numbers."""
+    return name in _WHOLE or name in _ARITHMETIC or name in _BITWISE or name == "where"
+
+
 # ---------------------------------------------------------------------- polynomials
 def _like(value: Value, constant: float) -> Value:
     return number(constant, value.kind, value.lanes)
@@ -61,7 +68,7 @@ def _like(value: Value, constant: float) -> Value:
 def _horner(f: Function, x: Value, coefficients: Sequence[float]) -> Value:
     total = _like(x, coefficients[0])
     for coefficient in coefficients[1:]:
-        total = f.intrinsic("fma", total, x, _like(x, coefficient))
+        total = f.fma(total, x, _like(x, coefficient))
     return total
 
 
@@ -76,9 +83,10 @@ def _times_power_of_two(f: Function, x: Value, n: Value) -> Value:
 
 def _whole(f: Function, x: Value, kind: str) -> Value:
     """Floats as whole numbers; NaN and what is too large give some number instead of undefined behaviour."""
+    if kind not in ("i32", "i64"):  # as NumPy casts: what is too large goes round, and -1.0 becomes the largest number
+        return f.convert("trunc", _whole(f, x, "i64"), kind)
     to = Value("", kind, x.lanes)
-    name = f"llvm.fptosi.sat.v{x.lanes}{kind}.v{x.lanes}f{BITS[x.kind]}"
-    return f.call(name, x, like=to)
+    return f.call(f"llvm.fptosi.sat.{suffix(to)}.{suffix(x)}", x, like=to)
 
 
 def _exp(f: Function, values: Sequence[Value]) -> Value:
@@ -87,9 +95,9 @@ def _exp(f: Function, values: Sequence[Value]) -> Value:
         return f.each_lane("exp", x)
     inside = f.intrinsic("minimum", f.intrinsic("maximum", x, _like(x, -104.0)), _like(x, 89.0))
     n = f.intrinsic("rint", f.apply("fmul", inside, _like(x, 1 / math.log(2))))
-    r = f.intrinsic("fma", n, _like(x, -_LN2_HIGH), inside)
-    r = f.intrinsic("fma", n, _like(x, -_LN2_LOW), r)
-    tail = f.intrinsic("fma", _horner(f, r, _EXP), f.apply("fmul", r, r), f.apply("fadd", r, _like(x, 1.0)))
+    r = f.fma(n, _like(x, -_LN2_HIGH), inside)
+    r = f.fma(n, _like(x, -_LN2_LOW), r)
+    tail = f.fma(_horner(f, r, _EXP), f.apply("fmul", r, r), f.apply("fadd", r, _like(x, 1.0)))
     return _times_power_of_two(f, tail, _whole(f, n, "i32"))
 
 
@@ -109,9 +117,9 @@ def _log(f: Function, values: Sequence[Value]) -> Value:
     m = f.apply("fsub", f.select(low, f.apply("fadd", m, m), m), _like(x, 1.0))
     square = f.apply("fmul", m, m)
     y = f.apply("fmul", f.apply("fmul", _horner(f, m, _LOG), square), m)
-    y = f.intrinsic("fma", e, _like(x, _LN2_LOW), y)
-    y = f.intrinsic("fma", square, _like(x, -0.5), y)
-    y = f.intrinsic("fma", e, _like(x, _LN2_HIGH), f.apply("fadd", m, y))
+    y = f.fma(e, _like(x, _LN2_LOW), y)
+    y = f.fma(square, _like(x, -0.5), y)
+    y = f.fma(e, _like(x, _LN2_HIGH), f.apply("fadd", m, y))
     y = f.select(f.compare("oeq", x, _like(x, math.inf)), x, y)
     y = f.select(f.compare("oeq", x, _like(x, 0.0)), _like(x, -math.inf), y)
     return f.select(f.compare("uge", x, _like(x, 0.0)), f.select(f.compare("uno", x, x), x, y), _like(x, math.nan))
@@ -125,10 +133,9 @@ def _tanh(f: Function, values: Sequence[Value]) -> Value:
     size = f.intrinsic("fabs", x)
     grown = f.apply("fadd", _exp(f, [f.apply("fadd", size, size)]), _like(x, 1.0))
     far = f.apply("fsub", _like(x, 1.0), f.apply("fdiv", _like(x, 2.0), grown))
-    far = f.intrinsic("copysign", far, x)
     square = f.apply("fmul", x, x)
-    near = f.intrinsic("fma", f.apply("fmul", _horner(f, square, _TANH), square), x, x)
-    return f.select(f.compare("olt", size, _like(x, 0.625)), near, far)
+    near = f.fma(f.apply("fmul", _horner(f, square, _TANH), square), size, size)
+    return f.intrinsic("copysign", f.select(f.compare("olt", size, _like(x, 0.625)), near, far), x)
 
 
 # ---------------------------------------------------------------------- the rest
@@ -139,7 +146,26 @@ def _library(name: str) -> Emit:
 def _float_sign(f: Function, values: Sequence[Value]) -> Value:
     x = values[0]
     one = f.intrinsic("copysign", _like(x, 1.0), x)
-    return f.select(f.compare("une", x, _like(x, 0.0)), f.select(f.compare("uno", x, x), x, one), x)
+    return f.select(f.compare("one", x, _like(x, 0.0)), one, f.apply("fadd", x, _like(x, 0.0)))
+
+
+def _shifted(instruction: str) -> Emit:
+    """A shift; by as many bits as there are, or more, nothing is left but the sign."""
+
+    def shift(f: Function, values: Sequence[Value]) -> Value:
+        x, by = values
+        arithmetic = instruction == "shr" and not x.unsigned
+        name = "ashr" if arithmetic else "lshr" if instruction == "shr" else "shl"
+        most = _like(by, BITS[x.kind] - 1)
+        inside = f.compare("ule", by, most)
+        moved = f.apply(name, x, f.select(inside, by, most))
+        return moved if arithmetic else f.select(inside, moved, _like(x, 0))
+
+    return shift
+
+
+def _extreme(name: str) -> Emit:
+    return lambda f, values: f.intrinsic(("u" if values[0].unsigned else "s") + name, *values)
 
 
 def _finite(f: Function, values: Sequence[Value]) -> Value:
@@ -160,9 +186,12 @@ _FLOATING: dict[str, Emit] = {
     **{name: lambda f, v, called=called: f.intrinsic(called, *v) for name, called in _ROUNDING.items()},  # type: ignore[misc]
 }
 _WHOLE: dict[str, Emit] = {
-    "minimum": lambda f, v: f.intrinsic("smin", *v),
-    "maximum": lambda f, v: f.intrinsic("smax", *v),
+    "minimum": _extreme("min"),
+    "maximum": _extreme("max"),
+    "left_shift": _shifted("shl"),
+    "right_shift": _shifted("shr"),
     "negative": lambda f, v: f.apply("sub", _like(v[0], 0), v[0]),
+    "absolute": lambda f, v: v[0] if v[0].unsigned else f.intrinsic("smax", v[0], f.apply("sub", _like(v[0], 0), v[0])),
     "isfinite": lambda f, v: number(1, "i1", v[0].lanes),
 }
 
@@ -177,12 +206,13 @@ def converted(f: Function, value: Value, kind: str) -> Value:
     if kind in ("float", "double"):
         if value.floats:
             return f.convert("fpext" if wide else "fptrunc", value, kind)
-        return f.convert("uitofp" if value.kind == "i1" else "sitofp", value, kind)
+        return f.convert("uitofp" if value.kind == "i1" or value.unsigned else "sitofp", value, kind)
     if value.floats:
         return _whole(f, value, kind)
-    if value.kind == "i1":
-        return f.convert("zext", value, kind)
-    return f.convert("sext" if wide else "trunc", value, kind)
+    if BITS[kind] == BITS[value.kind]:
+        return Value(value.text, kind, value.lanes)
+    unsigned = value.kind == "i1" or value.unsigned
+    return f.convert(("zext" if unsigned else "sext") if wide else "trunc", value, kind)
 
 
 def reduced(f: Function, name: str, vector: Value) -> Value:

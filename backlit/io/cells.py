@@ -171,7 +171,7 @@ def _objects_of(name: str, values: list[Any], missing: np.ndarray) -> Cells:
         return _named(name, values, "Boolean")
     if kinds and all(issubclass(kind, datetime.date) for kind in kinds):
         return text(name, ["" if value is None else value.isoformat() for value in values])
-    if all(issubclass(kind, (str, int, float, np.number, np.bool_)) or kind.__name__ == "Decimal" for kind in kinds):
+    if all(issubclass(kind, (str, int, float, np.integer, np.floating, np.bool_)) or kind.__name__ == "Decimal" for kind in kinds):
         if kinds and not any(issubclass(kind, (str, bool, np.bool_)) for kind in kinds):
             return _numbers(name, [np.nan if value is None else _float(value) for value in values], missing, "objects")
         return text(name, ["" if value is None else word(value) for value in values])

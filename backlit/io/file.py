@@ -1,4 +1,8 @@
-"""The file of a model: a stored zip of JSON and tensors, written whole or not at all, read with nothing trusted."""
+"""The file of a model: a stored zip of JSON and tensors, written whole or not at all, read with nothing trusted.
+
+The zip's CRC-32 of each entry finds what storage and transfer break. There is no hash besides: whoever changes an entry
+on purpose would change a hash in the same file, too; such a file is met by believing nothing in it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ import numpy as np
 from ..core.errors import FileError, FileMissingError
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+_TEMPORARY = ".backlit-"
 _LONGEST_LIST = 1 << 16  # bytes that name the entries; a name takes about 70
 _ENTRY = re.compile(r"[a-z]+(\.[a-z0-9]+){1,2}")  # what we write: no folder, no drive, no way out of one
 _END = struct.Struct("<4sHHHHIIH")  # the last bytes of a zip without a comment
@@ -44,12 +50,12 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     A link is followed. The permissions of a file that is replaced are kept; a new one has those of the umask.
     """
     target = Path(os.path.realpath(path) if "\0" not in str(path) else path)
-    temporary = target.with_name(f".backlit-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}.tmp")
     try:
         if target.is_dir():
             raise IsADirectoryError(f"{target} is a folder")
         mode = stat.S_IMODE(target.stat().st_mode) if os.path.exists(target) else None
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -60,21 +66,26 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
         fix = "free some space, or choose another folder"
         if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
             fix = "choose a folder that exists and can be written"
-        raise FileError(f"cannot write {path}.", found=str(error), fix=fix) from None
+        told = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"cannot write {path}.", found=told, fix=fix) from None
     finally:
         if os.path.lexists(temporary):
             os.unlink(temporary)
     _settle(target.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what writers left that were killed in the middle; for a folder in which nobody else writes."""
+    for path in folder.glob(f"{_TEMPORARY}*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def _settle(folder: Path) -> None:
     """Flush the new name to the disk, where the system lets folders be opened."""
-    if os.name == "posix":
+    with suppress(OSError):  # some do not; the file is whole in any case
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
-        except OSError:
-            pass  # some file systems do not; the file is whole in any case
         finally:
             os.close(handle)
 
@@ -203,7 +214,9 @@ def to_json(value: Any) -> bytes:
     try:
         return json.dumps(value, indent=1, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise FileError("a file cannot hold this.", expected="numbers, text, lists and dicts", found=str(error)) from None
+        raise FileError(
+            "a file cannot hold this.", expected="numbers, text, lists and dicts", found=str(error)
+        ) from None
 
 
 def from_json(content: bytes, path: Path) -> Any:

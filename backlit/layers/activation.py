@@ -29,7 +29,7 @@ def resolve(identifier: Any) -> Callable[[Any], Any]:
     if callable(identifier):
         if not isinstance(identifier, (Op, Layer)) and not takes(identifier, 1):
             raise ArgumentError(f"{shown(identifier)} is no activation.", expected="a function of one node")
-        return identifier  # type: ignore[no-any-return]
+        return identifier
     if not isinstance(identifier, str):
         raise ArgumentError(
             f"{identifier!r} is no activation.", expected="a name such as 'relu', or a function of a node"

@@ -14,27 +14,20 @@ from ..core.shapes import Rows, Shape, normal_axes, show
 Kind = TypeVar("Kind", bound=Record)
 
 
-def single(kind: str, what: str, value: int | Sequence[int]) -> int:
-    """The number itself, or the one in a list of one, as Keras writes kernel_size=(3,)."""
-    each = [value] if isinstance(value, int) else value
-    if len(each) != 1:
-        raise ValueRangeError(f"{kind} has one axis to slide along.", expected="one number", found=f"{what}={value!r}")
-    return each[0]
-
-
 def optional(family: type[Kind], identifier: Any) -> Kind | None:
     """The record that `identifier` means, None for None."""
     return None if identifier is None else family.get(identifier)
 
 
-def channels_last(kind: str, data_format: Any) -> None:
-    """Refuse Keras's other order of axes."""
+def channels_last(kind: str, data_format: str | None, axes: int = 2) -> None:
+    """Refuse Keras's other order of axes; `axes`: how many there are beside examples and channels."""
     if data_format not in (None, "channels_last"):
+        order = tuple(range(2, axes + 2))
         raise ValueRangeError(
             f"{kind} keeps the channels on the last axis.",
             expected="data_format=None or 'channels_last'",
             found=repr(data_format),
-            fix="layers.Permute brings the axes into that order",
+            fix=f"np.moveaxis(x, 1, -1) on the array, or Permute({(*order, 1)}) before it, puts them there",
         )
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.arguments import Count, Natural
-from ..core.errors import ValueRangeError
-from ..core.shapes import Shape, size
+from ..core.errors import ShapeError, ValueRangeError
 from ..ops.index import concatenate, reshape, swapaxes
 from ..ops.linalg import matmul
 from ..ops.window import conv, conv_transpose, windows
@@ -16,7 +15,7 @@ from .affine import _Affine
 from .checks import channels_last
 from .constraints import ConstraintLike
 from .initializers import Initializer, InitializerLike
-from .places import _Window, framed
+from .places import _Places, _Window, framed
 from .regularizers import RegularizerLike
 
 
@@ -24,8 +23,6 @@ class _Filters(_Window, _Affine):
     """The base of layers whose filters have one kernel for all places."""
 
     window_name = "kernel_size"
-    filters: int
-    kernel_shape: Shape
 
     def settle_filters(
         self, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any, data_format: Any
@@ -101,7 +98,8 @@ class _Conv(_Filters):
 
 
 class Conv1D(_Conv):
-    """Every filter looks through a window of `kernel_size` places and moves by `strides`: z = Σ x·W + b, a = g(z).
+    """Every filter looks through a window of `kernel_size` places, with the same weights at every place, and moves by
+    `strides`: z = Σ x·W + b, a = g(z).
 
     x is (m, n, c), `kernel` W is (kernel_size, c, filters), `bias` (filters,), the output (m, places, filters). All
     places share the filter's weights, which are therefore counted once: 9 windows of 20 places have 20 weights and 1
@@ -125,11 +123,12 @@ class Conv1D(_Conv):
 
 
 class Conv2D(_Conv):
-    """Every filter looks at a rectangle of `kernel_size` pixels and moves by `strides`: z = Σ x·W + b, a = g(z).
+    """Every filter looks at a rectangle of `kernel_size` pixels, with the same weights at every place, and moves by
+    `strides`: z = Σ x·W + b, a = g(z).
 
     x is (m, height, width, c), `kernel` W is (rows, columns, c, filters), `bias` (filters,), the output
     (m, …, …, filters). `kernel_size`, `strides` and `dilation_rate` are one number, or one for rows and one for
-    columns. All places share the filter's weights. Padding ("valid" or "same"), groups and errors are those of Conv1D.
+    columns. Padding ("valid" or "same"), groups and errors are those of Conv1D.
 
     >>> import backlit as bl, numpy as np
     >>> layer = bl.layers.Conv2D(8, 3, padding="same", activation="relu")
@@ -194,21 +193,26 @@ class _ConvTranspose(_Filters):
             (count - 1) * stride + reach
             for count, stride, reach in zip(x.shape[1:-1], self.strides, self.reach, strict=True)
         ]
+        beyond = [self._beyond(axis) for axis in range(self.axes)]
+        if any(count + sum(pair) < 1 for count, pair in zip(places, beyond, strict=True)):
+            raise ShapeError(
+                f"layer {self.name!r} ({type(self).__name__}) leaves no places.", fix="output_padding=None"
+            )
         z = conv_transpose(x, self.kernel, places=places, strides=self.strides, dilation=self.dilation_rate)
-        return self.finish(framed(z, [self._beyond(axis) for axis in range(self.axes)]))
+        return self.finish(framed(z, beyond))
 
     def _beyond(self, axis: int) -> tuple[int, int]:
-        """The places that the output has before and behind those which the kernel reaches; below 0 where it has fewer.
+        """How many places the output has before and behind those that the kernel reaches; below 0 where it has fewer.
 
-        In all there are (n - 1)·strides + kernel_size places and output_padding, less 2·(kernel_size // 2) with "same";
-        without output_padding at least strides a place of x, and just as many with "same".
+        The kernel reaches (n - 1)·stride + reach. Where output_padding says nothing, "valid" leaves no stride without
+        places and "same" makes n·stride; otherwise "same" makes (n - 1)·stride + reach % 2 + output_padding.
         """
         reach, stride = self.reach[axis], self.strides[axis]
         extra = None if self.output_padding is None else self.output_padding[axis]
         if self.padding == "valid":
             return 0, max(stride - reach, 0) if extra is None else extra
         more = stride - reach if extra is None else reach % 2 - reach + extra
-        low = min((more + reach) // 2 - reach // 2, 0)
+        low = min(-(-more // 2), 0)
         return low, more - low
 
 
@@ -217,8 +221,9 @@ class Conv1DTranspose(_ConvTranspose):
     becomes longer.
 
     x is (m, n, c), `kernel` W is (kernel_size, filters, c), the output (m, places, filters): with padding "same"
-    n · strides places, with "valid" (n - 1)·strides + max(kernel_size, strides). `output_padding` (below `strides`) asks
-    for so many places more than the fewest that a Conv1D of the same arguments would make n of.
+    n·strides places, with "valid" (n - 1)·strides + max(kernel_size, strides). `output_padding`, a number below
+    `strides`, makes (n - 1)·strides + output_padding + kernel_size with "valid", or kernel_size % 2 in its place with
+    "same". Raises ShapeError for an input of other axes, ValueRangeError for data_format="channels_first".
 
     >>> import backlit as bl, numpy as np
     >>> bl.layers.Conv1DTranspose(1, 3, strides=2, padding="same")(np.zeros((1, 5, 4))).shape
@@ -281,6 +286,31 @@ class LocallyConnected1D(_Window, _Affine):
             activity_regularizer, kernel_constraint, bias_constraint, name, trainable, dtype,
         )  # fmt: skip
         channels_last(type(self).__name__, data_format, self.axes)
-        self.filters = filters
+        self.filters, self.kernel_initializer = filters, _of_one_place(kernel_initializer)
         self.slide(kernel_size, strides, padding)
         self.kernel_size = self.window
+
+    def build(self, shape: Any) -> None:
+        """Make kernel (places, kernel_size · c, filters) and bias (places, filters)."""
+        count = (shape[1] - self.kernel_size[0]) // self.strides[0] + 1
+        width = self.kernel_size[0] * shape[-1]
+        self.weigh((count, width, self.filters), (count, self.filters))
+
+    def ensure_built(self, shape: Any) -> None:
+        """Build once; a later input of another length has other places, which have no weights."""
+        self.look(shape)
+        super(_Places, self).ensure_built(shape)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """g(Σ x·W[place] + b[place])."""
+        seen = windows(x, window=self.kernel_size, strides=self.strides)
+        rows = reshape(seen, (x.shape[0], *self.kernel.shape[:2]))
+        return self.finish(swapaxes(matmul(swapaxes(rows, 0, 1), self.kernel), 0, 1))
+
+
+def _of_one_place(identifier: InitializerLike) -> Initializer:
+    """The initializer, which counts the inputs and outputs of one place alone: no unit sees more than its window."""
+    initializer = copy.copy(Initializer.get(identifier))
+    if getattr(initializer, "input_axes", ()) is None:
+        vars(initializer).update(input_axes=(1,), output_axes=(2,))
+    return initializer

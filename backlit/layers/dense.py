@@ -22,8 +22,7 @@ class Dense(Layer):
 
     x is (m, …, n), `kernel` W is (n, units), `bias` b is (units,), the output (m, …, units). `activation` is a name, a
     function or a layer; regularizers add to the loss, constraints bring the weights back after each update. Raises
-    ShapeError for an input that has no axis of features, ValueRangeError for units that are not a positive whole
-    number.
+    ShapeError for an input that has no axis of features.
 
     >>> import backlit as bl
     >>> layer = bl.layers.Dense(2, activation="relu", kernel_initializer="ones")

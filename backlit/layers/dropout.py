@@ -13,8 +13,9 @@ from ..core.op import literal
 from ..core.shapes import Shape, show
 from ..ops.elementwise import where
 from ..ops.random import bernoulli, normal
-from .checks import floating
+from .checks import channels_last, floating
 from .layer import Layer
+from .places import _Places
 
 
 class _Noise(Layer):
@@ -90,6 +91,52 @@ class Dropout(_Noise):
         return drawn
 
 
+class _SpatialDropout(_Places, Dropout):
+    """The base: whole channels are dropped."""
+
+    def _drawn(self, shape: Shape) -> Shape:
+        return (shape[0], *(1,) * self.axes, shape[-1])
+
+
+class SpatialDropout1D(_SpatialDropout):
+    """While training, each channel of a signal (m, n, c) is set to 0 as a whole with probability `rate` and the others
+    are divided by 1 - rate; otherwise x. Neighbouring places hold much the same, so that Dropout would take little away
+    (Tompson et al. 2015).
+
+    >>> import backlit as bl, numpy as np
+    >>> bl.random.set_seed(1)
+    >>> sorted(set(bl.layers.SpatialDropout1D(0.5)(np.ones((1, 4, 50)), training=True).sum(axis=1)[0].tolist()))
+    [0.0, 8.0]
+    """
+
+    def __init__(self, rate: Decay, seed: Natural | None = None, *, name: str | None = None, dtype: str | None = None):
+        super().__init__(rate, None, seed, name=name, dtype=dtype)
+
+
+class SpatialDropout2D(_SpatialDropout):
+    """While training, each channel of an image (m, height, width, c) is set to 0 as a whole with probability `rate` and
+    the others are divided by 1 - rate; otherwise x: SpatialDropout1D for images.
+
+    >>> import backlit as bl, numpy as np
+    >>> bl.layers.SpatialDropout2D(0.5)(np.ones((1, 2, 2, 1))).ravel().tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+
+    axes = 2
+
+    def __init__(
+        self,
+        rate: Decay,
+        data_format: str | None = None,
+        seed: Natural | None = None,
+        *,
+        name: str | None = None,
+        dtype: str | None = None,
+    ):
+        super().__init__(rate, None, seed, name=name, dtype=dtype)
+        channels_last("SpatialDropout2D", data_format)
+
+
 class GaussianNoise(_Noise):
     """While training, x plus numbers from a normal distribution of mean 0 and standard deviation `stddev`; otherwise
     x. Raises ValueRangeError for a stddev that is not from 0 to 1.
@@ -99,7 +146,9 @@ class GaussianNoise(_Noise):
     ([[1.0]], (1, 1))
     """
 
-    def __init__(self, stddev: Share, seed: Natural | None = None, *, name: str | None = None, dtype: str | None = None):
+    def __init__(
+        self, stddev: Share, seed: Natural | None = None, *, name: str | None = None, dtype: str | None = None
+    ):
         super().__init__(seed, name, dtype)
         self.stddev = stddev
 

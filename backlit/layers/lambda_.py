@@ -27,6 +27,8 @@ class Lambda(Layer):
     [[0.0, 2.0]]
     """
 
+    joins = True
+
     def __init__(
         self,
         function: Any,

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from .initializers import Initializer, InitializerLike
 from .regularizers import Regularizer, RegularizerLike
 
 _running = threading.local()
+_OURS = __name__.rpartition(".")[0]  # backlit.layers
 STREAMS = 16  # kept for the weights of one layer, and as many for its calls
 _CALLS = 1 << 20  # where the streams of layer calls begin
 
@@ -129,6 +130,7 @@ class Layer(Record):
     """
 
     family = "layer"
+    joins: ClassVar[bool] = False  # whether it takes several inputs at once; one's own layers may, whatever it says
 
     @arguments.checked
     def __init__(self, name: str | None = None, trainable: bool = True, dtype: str | None = None):
@@ -284,6 +286,12 @@ class Layer(Record):
         number = running.calls[self]
         running.calls[self] += 1
         given = put_together(form, nodes)
+        if form != (None,) and not self.joins and type(self).__module__.startswith(_OURS):
+            raise ArgumentError(
+                f"layer {self.name!r} ({type(self).__name__}) takes one input.",
+                found=f"{len(nodes)} inputs",
+                fix="join them first: bl.layers.Concatenate()([a, b])",
+            )
         try:
             with tentative(self.everything()):
                 self.ensure_built(shapes_of(given[0] if len(given) == 1 else list(given)))

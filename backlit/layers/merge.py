@@ -24,6 +24,7 @@ from .layer import Layer
 class _Merge(Layer):
     """The base: at least one input, or exactly `count`, in a list."""
 
+    joins = True
     count: int | None = None
 
     def build(self, shape: Any) -> None:
@@ -132,7 +133,9 @@ class Dot(_Merge):
 
     count = 2
 
-    def __init__(self, axes: int | Sequence[int], normalize: bool = False, *, name: str | None = None, dtype: str | None = None):
+    def __init__(
+        self, axes: int | Sequence[int], normalize: bool = False, *, name: str | None = None, dtype: str | None = None
+    ):
         super().__init__(name=name, dtype=dtype)
         pair = (axes, axes) if isinstance(axes, int) else tuple(axes)
         if len(pair) != 2 or 0 in pair:

@@ -41,6 +41,8 @@ def Input(shape: Any = None, batch_size: Any = None, dtype: DType | None = None,
 class Network(Layer):
     """The base of networks: it gives its layers their places, builds them together, and runs them in a mode."""
 
+    joins = True
+
     def __init__(self, name: str | None = None, trainable: bool = True):
         super().__init__(name=name, trainable=trainable)
         self.input_leaves: Any = None  # in the structure of the inputs: one leaf, a list or a dict

@@ -65,7 +65,7 @@ class _Places(Layer):
 class _Window(_Places):
     """The base of layers with a window, which `slide` sets up."""
 
-    paddings = ("valid", "same")
+    paddings: tuple[str, ...] = ("valid", "same")
     window_name = "pool_size"
 
     def slide(self, window: Any, strides: Any, padding: str, dilation: Any = 1) -> None:
@@ -86,15 +86,18 @@ class _Window(_Places):
         super().look(shape)
         sizes, needed = shape[1:-1], self.reach if self.padding == "valid" else (1,) * self.axes
         if any(size < least for size, least in zip(sizes, needed, strict=True)):
-            first = self.axes == 2 and shape[1] in (1, 3, 4) and shape[1] < shape[-1]
+            wider = "padding='same', " if "same" in self.paddings else ""
+            fields = {
+                "why": "every window, stride and pooling before it left fewer places",
+                "fix": f"{wider}a smaller {self.window_name}, or less pooling before it",
+            }
+            if self.axes == 2 and shape[1] in (1, 3, 4) and shape[1] < min(shape[2:]):
+                fields = {"why": "the channels seem to stand first", "fix": "np.moveaxis(x, 1, -1) puts them last"}
             raise ShapeError(
                 f"layer {self.name!r} ({type(self).__name__}) has a window longer than its input.",
-                expected=f"at least {_by(needed)} places",
-                found=f"{_by(sizes)} places, shape {show(shape)}",
-                why="every window, stride and pooling before it left fewer places",
-                fix="np.moveaxis(x, 1, -1): the channels seem to stand first"
-                if first
-                else f"padding='same', a smaller {self.window_name}, or less pooling before it",
+                expected=f"at least {by(needed)} places",
+                found=f"{by(sizes)} places, shape {show(shape)}",
+                **fields,
             )
 
     def margins(self, shape: Shape) -> list[tuple[int, int]]:
@@ -105,7 +108,8 @@ class _Window(_Places):
         ]
 
 
-def _by(sizes: Sequence[Any]) -> str:
+def by(sizes: Sequence[Any]) -> str:
+    """Numbers of places as text: 28 × 28."""
     return " × ".join(map(str, sizes))
 
 

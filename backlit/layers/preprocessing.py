@@ -170,7 +170,7 @@ class CategoryEncoding(Layer):
 
     def __init__(
         self,
-        num_tokens: Count,
+        num_tokens: Count | None = None,
         output_mode: Literal["one_hot", "multi_hot", "count"] = "multi_hot",
         sparse: bool = False,
         *,
@@ -179,6 +179,8 @@ class CategoryEncoding(Layer):
     ):
         super().__init__(name=name, dtype=dtype)
         not_yet("CategoryEncoding", sparse=sparse)
+        if num_tokens is None:
+            raise ArgumentError("CategoryEncoding needs num_tokens.", fix="num_tokens=int(X.max()) + 1")
         self.num_tokens, self.output_mode = num_tokens, output_mode
 
     def call(self, x: Any, training: bool = False) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core import registry
 from ..core.errors import missing
 from ..core.op import Op
-from . import conv, elementwise, index, linalg, nn, random, reduce, window
+from . import elementwise, index, linalg, nn, random, reduce, window
 
 _HIDDEN = {"literal", "variable", "constant", "input", "state", "array", "getitem"}
 BUILT_IN = frozenset(name[3:] for name in registry.names("op."))  # the library's own, before anybody adds theirs
@@ -23,4 +23,4 @@ def __dir__() -> list[str]:
     return [name[3:] for name in registry.names("op.") if name[3:] not in _HIDDEN]
 
 
-__all__ = ["conv", "elementwise", "index", "linalg", "nn", "random", "reduce", "window"]
+__all__ = ["elementwise", "index", "linalg", "nn", "random", "reduce", "window"]

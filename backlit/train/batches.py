@@ -22,6 +22,7 @@ from .feed import Feed
 
 _ARRAY = ("__array__", "__array_interface__", "shape", "dtype")  # what has one of these is no stream
 _HOLDERS = (Sequence, Mapping, MappingView, Set, type)  # nor is what is one of these
+_MOST_NUMBERS = 1 << 24  # of x in one batch of a prediction, where nothing else is asked for
 Order = Callable[[int, int], Array]  # from the number of a pass and its length to the order of its rows or batches
 
 
@@ -59,7 +60,7 @@ class RowBatches:
 
     def epoch(self, number: int) -> Source:
         """The rows in the order of that pass, or the next so many batches."""
-        return self.a_pass(number) if self.asked is None else _Passes(self, number * self.asked)
+        return self.a_pass(number) if self.asked is None else _Passes(self, number * self.asked, self.asked)
 
     def a_pass(self, number: int) -> Arrays:
         """All rows in the order of that pass."""
@@ -84,8 +85,8 @@ def rows_in(batch: int | None, rows: int, steps: int | None, most: int = 32) -> 
 class _Passes:
     """The steps of an epoch that is no whole pass: they begin at step `first` of all, and a new pass follows a full one."""
 
-    def __init__(self, rows: RowBatches, first: int):
-        self.batches, self.first, self.number = rows, first, -1
+    def __init__(self, rows: RowBatches, first: int, steps: int):
+        self.batches, self.first, self.steps, self.number = rows, first, steps, -1
 
     def _at(self, step: int) -> tuple[Arrays, int]:
         number, place = divmod(self.first + step, self.batches.length)
@@ -95,7 +96,7 @@ class _Passes:
 
     def ready(self, start: int, count: int) -> int:
         """All that are left of the epoch."""
-        return min(count, (self.batches.asked or 0) - start)
+        return min(count, self.steps - start)
 
     def rows(self, step: int) -> int:
         """The batch size, less at the end of a pass."""
@@ -117,9 +118,8 @@ def is_stream(x: Any) -> bool:
         return True
     if isinstance(x, _HOLDERS) or any(hasattr(x, name) for name in _ARRAY):
         return False
-    return hasattr(x, "__iter__") or (
-        hasattr(x, "__getitem__") and (hasattr(x, "__len__") or hasattr(x, "num_batches"))
-    )
+    by_number = hasattr(x, "__getitem__") and (hasattr(x, "__len__") or hasattr(x, "num_batches"))
+    return hasattr(x, "__iter__") or by_number
 
 
 def alone(**others: Any) -> None:
@@ -178,8 +178,7 @@ class _Called:
     def __iter__(self) -> Iterator[Any]:
         made = self.function()
         if not hasattr(made, "__iter__"):
-            name = getattr(self.function, "__name__", "the function")
-            found = f"{name}() gave a {type(made).__name__}"
+            found = f"{type(made).__name__} from {getattr(self.function, '__name__', 'the function')}()"
             raise ArgumentError("X is a function that gives no batches.", expected="a generator", found=found)
         return iter(made)
 
@@ -199,13 +198,15 @@ class StreamBatches:
         stream: Any,
         steps: int | None = None,
         class_weight: Any = None,
-        learn: bool = False,
+        training: bool = False,
         order: Order | None = None,
         anew: bool = False,
     ):
-        self.model, self.class_weight, self.learn, self.anew = model, class_weight, learn, anew
-        if class_weight == "balanced":
-            raise ArgumentError("class_weight='balanced' needs all rows at once.", fix="class_weight={label: weight}")
+        self.model, self.class_weight, self.training, self.anew = model, class_weight, training, anew
+        if isinstance(class_weight, str):
+            raise ArgumentError(
+                f"class_weight={class_weight!r} needs all rows at once.", fix="class_weight={label: weight}"
+            )
         self.opened = Opened(stream, order)
         self.again, self.asked = self.opened.again, steps
         self.steps = steps if steps is not None else self.opened.length
@@ -228,7 +229,8 @@ class StreamBatches:
     def _checked(self, item: Any, number: int) -> Feed:
         try:
             x, y, *weight = _parts(item)
-            data = feed.feed(self.model, x, y, weight[0] if weight else None, learn=self.learn and number == 0)
+            learn: feed.Learn = "columns" if self.training and number == 0 else ""
+            data = feed.feed(self.model, x, y, weight[0] if weight else None, learn)
             data = data.weighted(self.class_weight, self.model)
             if number and data.weights != self.weights:
                 raise door.refuse(ShapeError("it is not weighted as the first batch is."), "weights")
@@ -275,13 +277,22 @@ def _named(error: BacklitError, number: int) -> BacklitError:
     return error
 
 
-# ---------------------------------------------------------------------- what is predicted
+# ---------------------------------------------------------------------- what is evaluated and predicted
+def to_evaluate(model: Any, x: Any, y: Any, sample_weight: Any, rows: int | None, steps: int | None) -> Batches:
+    """The batches of an evaluation of arrays, or of a stream; the model is built for them if it is not built yet."""
+    if not is_stream(x):
+        return measured(feed.feed(model, x, y, sample_weight), rows, steps)
+    alone(y=y, sample_weight=sample_weight, batch_size=rows)
+    return StreamBatches(model, x, steps, anew=True)
+
+
 def to_predict(model: Any, x: Any, rows: int | None, steps: int | None, most: int) -> tuple[Iterator[Any], int | None]:
     """(the arrays of each batch, one for each input; how many batches, if that is known). `most`: rows if not given."""
     if not is_stream(x):
         arrays = model.ready(x)
         stop = len(arrays[0])
-        rows = rows_in(rows, stop, steps, most)
+        width = max(1, sum(int(np.prod(array.shape[1:])) for array in arrays))
+        rows = rows_in(rows, stop, steps, max(32, min(most, _MOST_NUMBERS // width)))
         stop = stop if steps is None else min(stop, steps * rows)
         slices = [slice(begin, min(begin + rows, stop)) for begin in range(0, stop, rows)]
         return ([array[part] for array in arrays] for part in slices), len(slices)

@@ -20,6 +20,7 @@ from .events import Callback, Logs
 __all__ = ["BackupAndRestore", "ModelCheckpoint"]
 FORMAT = 1
 _TENSOR = "$tensor"
+_SAID = ("epoch", "batch", "rows", "batch_size", "seed", "iterations", "learning_rate", "stopped", "callbacks")
 Frequency: TypeAlias = Literal["epoch"] | Count
 
 
@@ -167,6 +168,7 @@ class BackupAndRestore(BuiltIn):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Take up the backup, if there is one."""
         self.batches, self._again = 0, None
+        file.sweep(self.path.parent)
         for path in (self.path, self.before):
             if not path.exists():
                 continue
@@ -263,6 +265,8 @@ class Snapshot:
         said = file.from_json(entries["state.json"], path)
         if not isinstance(said, dict) or said.get("format") != FORMAT:
             raise FileError(f"{path} was written by another version.", expected=f"format {FORMAT}")
+        if missing := [key for key in _SAID if key not in said]:
+            raise FileError(f"{path} is no backup of a training.", found=f"without {', '.join(missing)}")
         return cls(said, file.unpack(entries["tensors.safetensors"], path), path)
 
     def restore(self, job: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from .heads import Head
 from .sparse import SparseRows
 
 _MOST_PARTS = 64  # a longer list is a list of rows
+Learn: TypeAlias = Literal["", "columns", "all"]  # what a model remembers of data: nothing, columns, also classes
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,10 @@ def inputs(model: Any, x: Any, whole: bool = False) -> list[Any]:
     return arrays
 
 
-def feed(model: Any, x: Any, y: Any, sample_weight: Any = None, learn: bool = False) -> Feed:
+def feed(model: Any, x: Any, y: Any, sample_weight: Any = None, learn: Learn = "") -> Feed:
     """Inputs, targets and weights for a compiled model, which is built for them if it is not built yet.
 
-    With `learn` they are all rows of a training: columns of a table and names of classes are remembered.
+    A batch of a training tells the names of "columns", all rows of one also those of classes.
     """
     if y is None:
         raise ArgumentError("y is missing.", fix="model.fit(X, y)")
@@ -109,7 +110,7 @@ def feed(model: Any, x: Any, y: Any, sample_weight: Any = None, learn: bool = Fa
     names = [head.name for head in heads]
     rows = len(arrays[0])
     targets = [
-        door.targets(_numbered(model, head, part, learn), head, rows, model.layer_of(head.name), model.dtype)
+        door.targets(_numbered(model, head, part, learn == "all"), head, rows, model.layer_of(head.name), model.dtype)
         for head, part in zip(heads, parts(y, names, "y"), strict=True)
     ]
     if sample_weight is None:

@@ -35,7 +35,7 @@ class FitPlan:
         return epoch + 1 in self.check_epochs
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Given:
     """The data of one `fit` as people pass them."""
 
@@ -51,15 +51,17 @@ class Given:
 def batches(model: Any, plan: FitPlan, given: Given) -> tuple[Batches, Batches | None]:
     """(the batches to train on, those to measure on or None), checked; builds the model if it is not built yet."""
     order = _order(model) if plan.shuffle else None
+    _enough(given.x, plan.steps, len(plan.epochs), "steps_per_epoch")
+    _enough(given.held, plan.check_steps, sum(map(plan.checks, plan.epochs)), "validation_steps")
     if is_stream(given.x):
         share = given.share or None
         alone(y=given.y, sample_weight=given.sample_weight, batch_size=plan.batch, validation_split=share)
-        stream = StreamBatches(model, given.x, plan.steps, class_weight=given.class_weight, learn=True, order=order)
-        _enough(stream, len(plan.epochs), "steps_per_epoch")
-        training: Batches = stream
+        training: Batches = StreamBatches(
+            model, given.x, plan.steps, class_weight=given.class_weight, training=True, order=order
+        )
         held = None if given.held is None or is_stream(given.held) else _read(model, given.held)
     else:
-        data = feed.feed(model, given.x, given.y, given.sample_weight, learn=True)
+        data = feed.feed(model, given.x, given.y, given.sample_weight, "all")
         rows_held = None if is_stream(given.held) else given.held
         share = 0.0 if given.held is not None else given.share
         data, held = held_out(model, data, rows_held, share, given.stratify)
@@ -89,14 +91,12 @@ def _held_stream(model: Any, plan: FitPlan, given: Any) -> Batches | None:
     if given is None:
         return None
     alone(validation_batch_size=plan.check_batch)
-    held = StreamBatches(model, given, plan.check_steps, anew=True)
-    _enough(held, sum(map(plan.checks, plan.epochs)), "validation_steps")
-    return held
+    return StreamBatches(model, given, plan.check_steps, anew=True)
 
 
-def _enough(stream: StreamBatches, times: int, what: str) -> None:
+def _enough(data: Any, steps: int | None, times: int, what: str) -> None:
     """Refuse to read a generator more than once without knowing how much of it at a time."""
-    if times > 1 and not stream.again and stream.asked is None:
+    if times > 1 and steps is None and hasattr(data, "__next__"):
         raise ArgumentError(
             f"a generator ends once, and it is read {times} times.",
             fix=f"{what}=..., the batches to take each time; or pass the function that makes the generator",

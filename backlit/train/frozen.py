@@ -82,7 +82,9 @@ class _Sealed(Layer):
 
     def ensure_built(self, shape: Any) -> None:
         """Refused: it is never called."""
-        raise UnknownNameError(f"the code of layer {self.name!r} ({self.stands_for}) is not here.", name=self.stands_for)
+        raise UnknownNameError(
+            f"the code of layer {self.name!r} ({self.stands_for}) is not here.", name=self.stands_for
+        )
 
 
 class Frozen(Model, spoken=False):
@@ -103,11 +105,14 @@ class Frozen(Model, spoken=False):
         self.stands_for = str(said["model"]["class"])
         _known(self, said["model"], "", tensors)
         nodes = stored.read(said["nodes"], self.named_weights(), tensors)
-        self._starts = [nodes[place] for place in said["inputs"]]
-        self._roots = [nodes[place] for place in (*said["outputs"], *said["penalties"])]
+        self._starts = [stored.earlier(place, nodes) for place in said["inputs"]]
+        self._roots = [stored.earlier(place, nodes) for place in (*said["outputs"], *said["penalties"])]
         self._names, self._form_of_outputs = list(map(str, said["names"])), said["form"]
-        if len(said["outputs"]) != len(self._names):
-            raise GraphError("the outputs of the graph have other names.", found=f"{said['names']!r:.60}")
+        count = len(said["outputs"])
+        if count != len(set(self._names)) or said["form"] not in (
+            ("one", "list", "dict") if count == 1 else ("list", "dict")
+        ):
+            raise GraphError("the outputs of the graph have no such names.", found=f"{said['names']!r:.60}")
         self.build_on(inputs)
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -161,12 +166,14 @@ def _known(layer: Layer, row: Mapping[str, Any], path: str, tensors: Mapping[str
     layer.built, layer._trainable = True, bool(row["trainable"])
     layer.output_shape = stored.unplain(row["shape"])
     for name, kind in row["weights"].items():
+        if kind not in ("variable", "state"):
+            raise GraphError(f"{path}{name} is no weight.", found=f"{kind!r:.60}")
         array = np.array(tensors[path + name])
         layer._weights[name] = Leaf(
-            str(kind), array, name=path + name, shape=array.shape, dtype=array.dtype.name, weak=STRONG
+            kind, array, name=path + name, shape=array.shape, dtype=array.dtype.name, weak=STRONG
         )
     parts = []
     for each in row["layers"]:
         parts.append(_Sealed(str(each["class"]), str(each["name"])))
         _known(parts[-1], each, f"{path}{each['name']}/", tensors)
-    layer.parts = parts  # type: ignore[attr-defined]
+    layer.parts = parts

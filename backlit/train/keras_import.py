@@ -20,6 +20,7 @@ from ..io.keras_file import Group
 from ..layers.layer import Layer, values_follow
 from ..layers.network import Input
 from ..layers.preprocessing import Normalization
+from . import frozen, stored
 from .model import Model
 from .sequential import Sequential
 from .structure import FUNCTIONS, known_as
@@ -40,14 +41,16 @@ def load(path: Path, custom_objects: Any, compile: bool, notes: list[str]) -> An
     """The model in the file, its weights, and loss, optimizer and metrics as far as they are known here, the optimizer
     at its start. `notes` collects what is left out. Raises FileError, which names what this library does not have."""
     said, weights = keras_file.read(path)
+    things = known_as(custom_objects or {})
     try:
-        with registry.lent(known_as(custom_objects or {})):
+        with registry.lent(things):
             limit = 2 * path.stat().st_size  # statistics stand in the configuration, as text
             with values_follow(limit), np.errstate(all="ignore"):
                 held: Held = []
                 model = _network(said, weights, held)
             if model.built:
                 _fill(held)
+                stored.affordable(frozen.traced(model)[1])
             if compile and said.get("compile_config"):
                 _compile(model, said["compile_config"], notes)
     except BacklitError as error:
@@ -161,7 +164,9 @@ def _plain(value: Any) -> Any:
 def _input(config: Mapping[str, Any]) -> Any:
     shape = config["batch_shape"] if "batch_shape" in config else config["batch_input_shape"]
     dtype = _plain(config.get("dtype", "float32"))
-    return Input(shape=shape[1:], dtype="int64" if str(dtype).startswith(("int", "uint")) else dtype, name=config["name"])
+    return Input(
+        shape=shape[1:], dtype="int64" if str(dtype).startswith(("int", "uint")) else dtype, name=config["name"]
+    )
 
 
 def _functional(config: Mapping[str, Any], inside: Mapping[str, Group], held: Held) -> Model:

@@ -38,6 +38,7 @@ class Job:
     plan: FitPlan
     listeners: Listeners
     validate: Callable[[], Logs] | None = None
+    pace: int = 1  # how many steps a run has: as many as take `_RUN_SECONDS`
     resume: tuple[int, int] | None = None  # the epoch and the steps of it that an interrupted training had behind it
 
     def reseed(self, seed: int) -> None:
@@ -180,10 +181,10 @@ def _whole_steps() -> Iterator[None]:
 
 def _run_epoch(job: Job, epoch: int, source: Source, done: int) -> Logs:
     """The steps of an epoch from `done` on; returns what is to be logged of a step that ended the training."""
-    each, count, steps = job.listeners.each_batch("train"), 1, job.batches.steps
+    each, steps = job.listeners.each_batch("train"), job.batches.steps
     while True:
         began = time.perf_counter()
-        count = source.ready(done, 1 if each else count)
+        count = source.ready(done, 1 if each else job.pace)
         if not count:
             break
         if each:
@@ -203,7 +204,8 @@ def _run_epoch(job: Job, epoch: int, source: Source, done: int) -> Logs:
         job.listeners.steps(done, steps, logs)
         if (each or broken) and job.model.stop_training:
             return broken
-        count = max(1, min(2 * count, int(count * _RUN_SECONDS / max(seconds, 1e-6))))
+        if count == job.pace or seconds > _RUN_SECONDS:  # not where the epoch ended before
+            job.pace = max(1, min(2 * count, int(count * _RUN_SECONDS / max(seconds, 1e-6))))
     if job.batches.asked is not None and done < job.batches.asked:
         _warn_of_the_end(job, epoch, done)
         job.model.stop_training = True

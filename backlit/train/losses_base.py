@@ -99,6 +99,14 @@ class Loss(Record):
         """The class of that name, or a function of the user's own that was compiled with before."""
         if registry.find(f"loss.{name}") is None and registry.find(f"loss function.{name}") is not None:
             return partial(LossFunctionWrapper, name)
+        if name in ("crossentropy", "ce"):
+            raise UnknownNameError(
+                f"the loss {name!r} is one of three.",
+                name=name,
+                expected="'binary_crossentropy' for one output of yes or no, 'sparse_categorical_crossentropy' for y of "
+                "class numbers, 'categorical_crossentropy' for one-hot y",
+                why="which one, y decides, and a model is compiled before it sees y",
+            )
         return super().named(name)
 
     def target_shape(self, output: Shape) -> Shape:
@@ -318,6 +326,10 @@ class LossFunctionWrapper(Loss, spoken=False):
         self.fn = known_function(fn, "loss")
         super().__init__(reduction, name or function_name(self.fn), dtype)
         self.labels = labels
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; the function by its name, by which it is found where it is defined."""
+        return {**super().get_config(), "fn": function_name(self.fn)}
 
     def formula(self, y: Any, p: Any) -> Any:
         """What the function gives."""

@@ -145,7 +145,9 @@ class CosineSimilarity(Loss):
     -0.6
     """
 
-    def __init__(self, axis: int = -1, reduction: Reduction = MEAN, name: str | None = None, dtype: DType | None = None):
+    def __init__(
+        self, axis: int = -1, reduction: Reduction = MEAN, name: str | None = None, dtype: DType | None = None
+    ):
         super().__init__(reduction, name, dtype)
         self.axis = axis
 

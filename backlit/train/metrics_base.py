@@ -19,7 +19,7 @@ from ..ops import nn
 from ..ops.index import one_hot, reshape
 from ..ops.reduce import argmax, mean, size
 from ..ops.reduce import sum as sum_
-from .losses_base import Loss, LossFunctionWrapper, check_labels, known_function, misfit, spread
+from .losses_base import Loss, LossFunctionWrapper, check_labels, function_name, known_function, misfit, spread
 
 Totals = Mapping[str, Any]
 
@@ -251,8 +251,13 @@ class MeanMetricWrapper(_OfLoss, spoken=False):
 
     def __init__(self, fn: Any, name: str | None = None, dtype: DType | None = None, labels: bool = False):
         if isinstance(fn, (Loss, Mapping)):
-            self.measured = Loss.get(fn)
+            self.measured: Any = Loss.get(fn)
         else:
             self.measured = LossFunctionWrapper(known_function(fn, "metric"), labels=labels)
         super().__init__(name or self.measured.name, dtype)
         self.labels, self.one_example = self.measured.labels, self.measured.link == "softmax"
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; a function by its name, by which it is found where it is defined."""
+        config, fn = super().get_config(), self.arguments["fn"]
+        return config if isinstance(fn, (Loss, Mapping)) else {**config, "fn": function_name(self.measured.fn)}

@@ -150,7 +150,9 @@ class Recall(Precision):
 class _Count(_Thresholded):
     """A weighted count of one kind of answer, at one or several thresholds."""
 
-    def __init__(self, thresholds: Share | Sequence[Share] | None = None, name: str | None = None, dtype: DType | None = None):
+    def __init__(
+        self, thresholds: Share | Sequence[Share] | None = None, name: str | None = None, dtype: DType | None = None
+    ):
         super().__init__(name, dtype)
         self._settle(thresholds)
 

@@ -21,7 +21,7 @@ from ..layers.activation import resolve as resolve_activation
 from ..layers.layer import Layer, Pass, current_pass, layer_call, put_together, taken_apart, tentative
 from ..layers.network import Functional, flat
 from . import door, feed, fitting
-from .batches import Batches, RowBatches, StreamBatches, alone, is_stream, measured, to_predict
+from .batches import Batches, RowBatches, to_evaluate, to_predict
 from .events import Listeners, Logs
 from .fitting import FitPlan
 from .heads import Compiled, Head
@@ -133,16 +133,16 @@ class Model(Functional, Views):
                     setattr(self, name, value)
                 raise
 
-    def ready(self, x: Any, learn: bool = False) -> list[Any]:
-        """One checked array an input; builds an unbuilt model. `learn`: these are all rows of a training."""
+    def ready(self, x: Any, learn: feed.Learn = "") -> list[Any]:
+        """One checked array an input; builds an unbuilt model."""
         if is_sparse(x):  # before anything else: one format of them is a dict
             x = door.array_of(x, "X")
         elif feed.foreign(x):
-            x = registry.lookup("frames.features")(self, x, learn)
+            x = registry.lookup("frames.features")(self, x, learn != "")
         if self.built:
-            return feed.inputs(self, x, whole=learn)
+            return feed.inputs(self, x, learn == "all")
         with _BUILDING, self._unbuilt_if_refused():
-            return feed.inputs(self, x if self.built else self._built_for(x), whole=learn)
+            return feed.inputs(self, x if self.built else self._built_for(x), learn == "all")
 
     def _built_for(self, x: Any) -> Any:
         """Build the model; returns x as arrays, in its own structure."""
@@ -342,11 +342,16 @@ class Model(Functional, Views):
     ) -> History:
         """Train on x (m, …) and y for `epochs` passes in batches of `batch_size` (None: 32); returns the History.
 
+        x is an array or a list of rows, for several inputs a list or dict of them, a sparse matrix, or a table, whose
+        `columns` are known by name from then on. In place of x and y: a stream of batches (x, y) or (x, y, weight), such
+        as a generator, the function that makes it, a DataLoader, a PyDataset. y may hold names: they become `classes`.
         `validation_split` takes the last rows, before shuffling, as Keras does (`validation_stratify=True`: rows of
-        every class); `validation_data` is (x, y) or (x, y, sample_weight). `class_weight` is {label: weight} or
-        "balanced", for the training rows. A refused call changes nothing. A step that is not finite is not written:
-        NonFiniteError names the first bad operation. `doctor`: what can hardly work is told on stderr ("warn"), what
-        cannot is raised before the first step ("raise"); "off": neither, and steps that are not finite are skipped.
+        every class); `validation_data` is (x, y), (x, y, sample_weight) or a stream. `class_weight` is {label: weight}
+        or "balanced", for the training rows. `steps_per_epoch`: an epoch is so many batches, and the next one goes on
+        behind them; without `batch_size` they are one pass. A refused call changes nothing. A step that is not finite is
+        not written: NonFiniteError names the first bad operation. `doctor`: what can hardly work is told on stderr
+        ("warn"), what cannot is raised before the first step ("raise"); "off": neither, and steps that are not finite
+        are skipped.
         """
         self.need_compiled("fit")
         plan = FitPlan(
@@ -359,15 +364,8 @@ class Model(Functional, Views):
             check_epochs=validation_freq,
             skip_nonfinite=doctor == "off",
         )
-        given = fitting.Given(
-            x=x,
-            y=y,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            held=validation_data,
-            share=validation_split,
-            stratify=validation_stratify,
-        )
+        held_out = validation_data, validation_split, validation_stratify
+        given = fitting.Given(x, y, sample_weight, class_weight, *held_out)
         with self._unbuilt_if_refused():
             batches, held = fitting.batches(self, plan, given)
             job = self._job(plan, batches, held)
@@ -396,7 +394,7 @@ class Model(Functional, Views):
         """One step on one batch; returns its loss, or [loss, *metrics], as `evaluate` does."""
         self.need_compiled("train_on_batch")
         with self._unbuilt_if_refused():
-            data = feed.feed(self, x, y, sample_weight).weighted(class_weight, self)
+            data = feed.feed(self, x, y, sample_weight, "columns").weighted(class_weight, self)
             job = self._job(_ONCE, RowBatches(data, data.rows), None)
         return self._told(one_batch(job), return_dict)
 
@@ -413,14 +411,13 @@ class Model(Functional, Views):
         callbacks: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """The loss, or [loss, *metrics] where there are metrics, over x and y; with `return_dict` by name."""
+        """The loss, or [loss, *metrics] where there are metrics, over x and y; with `return_dict` by name.
+
+        x and y are what `fit` takes; of a stream `steps` batches.
+        """
         self.need_compiled("evaluate")
         with self._unbuilt_if_refused():
-            if is_stream(x):
-                alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
-                batches: Batches = StreamBatches(self, x, steps, anew=True)
-            else:
-                batches = measured(feed.feed(self, x, y, sample_weight), batch_size, steps)
+            batches = to_evaluate(self, x, y, sample_weight, batch_size, steps)
         params = {"verbose": verbose, "epochs": 1, "steps": batches.steps}
         return self._told(self.measure(batches, Listeners(callbacks, self, params)), return_dict)
 
@@ -458,7 +455,8 @@ class Model(Functional, Views):
     ) -> Any:
         """The raw output (m, …) for x: probabilities where the last activation makes them, else logits or values.
 
-        Several outputs come as a list, or as a dict where the model was given one.
+        x is what `fit` takes; of a stream `steps` batches of x, (x, y) or (x, y, weight). Several outputs come as a
+        list, or as a dict where the model was given one. Several threads may predict with one model.
         """
         listeners = Listeners(callbacks)
         most = 32 if listeners.each_batch("predict") else _PREDICT_ROWS
@@ -596,4 +594,3 @@ def _shape_form(leaves: Any) -> Any:
     if isinstance(leaves, Mapping):
         return {key: leaf.shape for key, leaf in leaves.items()}
     return [leaf.shape for leaf in leaves] if isinstance(leaves, (list, tuple)) else leaves.shape
-

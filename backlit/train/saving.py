@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,16 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
         raise FileError("only a built model can be saved.", found=repr(model), fix="build or fit it first")
     notes: list[str] = []
     file.write(target, _entries(model, Own(), notes))
-    for note in notes:
-        warn(f"{target}: {note}", FileWarning)
+    _tell(target, notes)
 
 
 def _entries(model: Any, own: Own, notes: list[str]) -> dict[str, bytes]:
     """The entries of the model's file. `own` collects what is no code of the library, `notes` what that means."""
     said = _described(model, own, notes)
+    slots = {key: slot.array for key, slot in _slots(model).items()}
+    if model.asked is None and "left" in vars(model):  # it could not be compiled when it was loaded
+        training, slots = model.left
+        said.update(training)
     graph, arrays = _graph(model, notes)
     table = None if model.columns is None else model.columns.to_json()
     return {
@@ -70,7 +73,7 @@ def _entries(model: Any, own: Own, notes: list[str]) -> dict[str, bytes]:
         "weights.safetensors": file.pack(
             {**{key: leaf.array for key, leaf in model.named_weights().items()}, **arrays}
         ),
-        "optimizer.safetensors": file.pack({key: slot.array for key, slot in _slots(model).items()}),
+        "optimizer.safetensors": file.pack(slots),
         "preprocess.json": file.to_json({**model.about, "table": table}),
         "history.csv": _history_csv(model.history),
         "graph.json": file.to_json(graph),
@@ -98,7 +101,20 @@ def pickled(model: Any) -> Any:
     """What pickle and deepcopy keep of a model: the entries of its file, and the code that is somebody's own."""
     own = Own()
     entries = _entries(model, own, [])
-    return _from_entries, (entries, Path(f"the pickled {model.name}"), own.things)
+    told = isinstance(model, frozen.Frozen) or "left" in vars(model)  # when it was loaded
+    return _unpickled, (entries, Path(f"the pickled {model.name}"), own.things, told)
+
+
+def _unpickled(entries: Mapping[str, bytes], source: Path, things: Mapping[str, Any], told: bool) -> Any:
+    notes: list[str] = []
+    model = _from_entries(entries, source, things, True, notes)
+    _tell(source, [] if told else notes)
+    return model
+
+
+def _tell(path: Path, notes: Sequence[str]) -> None:
+    for note in notes:
+        warn(f"{path}: {note}", FileWarning)
 
 
 def _slots(model: Any) -> dict[str, Leaf]:
@@ -150,24 +166,19 @@ def load_model(path: Any, custom_objects: Any = None, compile: bool = True) -> A
         model = keras_import.load(source, custom_objects, compile, notes)
     else:
         model = _from_entries(file.read(source), source, custom_objects, compile, notes)
-    for note in notes:
-        warn(f"{source}: {note}", FileWarning)
+    _tell(source, notes)
     return model
 
 
 def _from_entries(
-    entries: Mapping[str, bytes],
-    source: Path,
-    custom: Mapping[str, Any] | None = None,
-    compile: bool = True,
-    notes: list[str] | None = None,
+    entries: Mapping[str, bytes], source: Path, custom: Mapping[str, Any] | None, compile: bool, notes: list[str]
 ) -> Any:
     said = _opened(entries, source)
     tensors = file.unpack(entries["weights.safetensors"], source)
     slots = file.unpack(entries["optimizer.safetensors"], source)
     graph = file.from_json(entries["graph.json"], source)
     about = file.from_json(entries["preprocess.json"], source)
-    notes, things = [] if notes is None else notes, known_as(custom or {})
+    things = known_as(custom or {})
     try:
         with registry.lent(things), np.errstate(all="ignore"):
             model = _rebuilt(said, graph, tensors, notes)
@@ -194,7 +205,8 @@ def _opened(entries: Mapping[str, bytes], source: Path) -> Mapping[str, Any]:
     if not isinstance(said, dict) or type(said.get("format")) is not int:
         raise FileError(f"{source} is no model file.", found="a description without a format")
     if said["format"] > FORMAT:
-        raise FileError(f"{source} was written by a newer version.", expected=f"format {FORMAT}", fix="upgrade backlit")
+        formats = {"expected": f"format {FORMAT}", "found": f"format {said['format']}"}
+        raise FileError(f"{source} was written by a newer version.", **formats, fix="upgrade backlit")
     if wrong := sorted(set(_FILES) ^ set(entries)):
         found = ", ".join(f"{'without' if name in _FILES else 'with'} {name}" for name in wrong)
         raise FileError(f"{source} is no model file.", expected=", ".join(_FILES), found=found)
@@ -259,6 +271,7 @@ def _restore_training(
         model.compile(given["optimizer"], engine=compiled["engine"], **asked)
     except UnknownNameError as error:  # somebody's own loss or metric, whose code is not here
         notes.append(f"{error.message} The model predicts; compile it again to train.")
+        model.left = {key: said[key] for key in ("compiled", "iterations", "epochs_done")}, slots
         return
     model.restore(float(compiled["learning_rate"]), _count(said, "iterations"), _count(said, "epochs_done"))
     kept = [leaf for key, leaf in model.named_weights().items() if any(name.startswith(f"{key}/") for name in slots)]

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ _HELD = {"variable": STRONG, "state": STRONG, "constant": ARRAY, "array": ARRAY}
 class Stored:
     """Nodes in order as dicts, and the arrays met among them by the names under which the dicts refer to them."""
 
+    taken: set[str]  # the names of the weights
     nodes: list[dict[str, Any]] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     place: dict[Node, int] = field(default_factory=dict)
@@ -42,7 +44,7 @@ def store(inputs: Sequence[Leaf], roots: Sequence[Node], known: Mapping[Leaf, st
 
     Raises GraphError for an attribute that plain data cannot hold.
     """
-    out = Stored()
+    out = Stored(set(known.values()))
     roots = in_own_records(roots)
     for node in topological([*inputs, *roots]):
         out.place[node] = len(out.nodes)
@@ -55,7 +57,7 @@ def _row(node: Node, out: Stored, known: Mapping[Leaf, str]) -> dict[str, Any]:
     if isinstance(node, Leaf):
         row["name"] = node.name
         if node.array is not None:
-            row["tensor"] = known.get(node) or _kept(node, out, known)
+            row["tensor"] = known.get(node) or _kept(node, out)
     else:
         row["inputs"] = [out.place[i] for i in node.inputs]
         if node.attrs:
@@ -65,11 +67,12 @@ def _row(node: Node, out: Stored, known: Mapping[Leaf, str]) -> dict[str, Any]:
     return {**row, "shape": plain(node.shape), "dtype": plain(node.dtype)}
 
 
-def _kept(leaf: Leaf, out: Stored, known: Mapping[Leaf, str]) -> str:
-    taken, number = set(known.values()), len(out.arrays)
-    while (name := f"graph/{number}") in taken:
+def _kept(leaf: Leaf, out: Stored) -> str:
+    number = len(out.arrays)
+    while (name := f"graph/{number}") in out.taken:
         number += 1
     out.arrays[name] = np.asarray(leaf.array)
+    out.taken.add(name)
     return name
 
 
@@ -109,7 +112,7 @@ def _formula_apart(node: Node, inputs: tuple[Node, ...]) -> Node:
     with inherit(node):
         made: Any = node.op.formula.run(_Records(), inputs, node.attrs)
         made = cast(as_node(made), node.dtype)
-        return made if made.shape == node.shape else broadcast_to(made, node.shape)  # type: ignore[no-any-return]
+        return made if made.shape == node.shape else broadcast_to(made, node.shape)
 
 
 class _Records(dict[str, Any]):
@@ -119,9 +122,13 @@ class _Records(dict[str, Any]):
         for name in sorted(BUILT_IN):
             found = registry.find(f"op.{name}")
             if isinstance(found, Op) and found.formula is not None and _is_alone(found.formula, function):
-                self[function] = lambda *operands: found.node(*_weighed(operands))
+                self[function] = partial(_on_numbers, found)
                 return self[function]
         raise GraphError(f"there is no record for the scalar function {function}.")
+
+
+def _on_numbers(record: Op, *operands: Any) -> Node:
+    return record.node(*_weighed(operands))
 
 
 def _is_alone(formula: Formula, function: str) -> bool:
@@ -151,7 +158,7 @@ def read(rows: Any, weights: Mapping[str, Leaf], arrays: Mapping[str, Array]) ->
     dtypes must be possible and agree. Raises GraphError, or what Python raises for lists and dicts of another form."""
     made: list[Node] = []
     for row in rows:
-        node = _leaf(row, weights, arrays) if row["op"] in (*_HELD, "input") else _applied(row, made)
+        node = _leaf(row, weights, arrays) if row["op"] in (*_HELD, "input") else _known(row, made)
         if (plain(node.shape), plain(node.dtype)) != (row["shape"], row["dtype"]):
             raise GraphError(
                 f"the graph contradicts itself at {node!r}.", found=f"{row['shape']!r:.60} {row['dtype']!r:.60}"
@@ -173,12 +180,24 @@ def _leaf(row: Mapping[str, Any], weights: Mapping[str, Leaf], arrays: Mapping[s
     return Leaf(kind, array, name=name, shape=array.shape, dtype=array.dtype.name, weak=_HELD[kind])
 
 
-def _applied(row: Mapping[str, Any], made: Sequence[Node]) -> Node:
+def _known(row: Mapping[str, Any], made: Sequence[Node]) -> Node:
     record = registry.find(f"op.{row['op']}")
-    if not isinstance(record, Op) or record.kind == "leaf" or (row["op"] not in BUILT_IN and record.kind != "structural"):
+    if (
+        not isinstance(record, Op)
+        or record.kind == "leaf"
+        or (row["op"] not in BUILT_IN and record.kind != "structural")
+    ):
         raise UnknownNameError(f"there is no op {row['op']!r:.60}.", expected="a record of this library")
+    return applied(record, row, made)
+
+
+def applied(record: Op, row: Mapping[str, Any], made: Sequence[Any]) -> Node:
+    """`record` on the inputs and with the attributes that `row` tells."""
     attrs = {str(key): unplain(value) for key, value in row.get("attrs", {}).items()}
     inputs = [earlier(place, made) for place in row["inputs"]]
+    for key, value in attrs.items():
+        if type(record.attrs.get(key)) is bool and type(value) is not bool:
+            raise GraphError(f"{key} of {record.name} is True or False.", found=f"{value!r:.60}")
     if record.name == "literal":
         np.asarray(attrs["value"], attrs["dtype"])  # refuses a number that the dtype cannot hold
         return literal(attrs["value"], attrs["dtype"])

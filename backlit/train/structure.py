@@ -17,7 +17,7 @@ from ..layers.layer import Layer, layer_call, put_together
 from ..layers.network import Functional
 from .model import Model
 from .sequential import Sequential
-from .stored import earlier, plain, unplain
+from .stored import applied, earlier, plain, unplain
 
 
 class Own:
@@ -58,7 +58,7 @@ class Own:
         """The record's configuration; where `get_config` left an argument to `serialize`, with these names."""
         config = dict(record.get_config())
         for key, value in record.arguments.items():
-            if key in config and config[key] == serialize(value):
+            if key in config and config[key] in (serialize(value), own_name(value)):
                 config[key] = self.plain(value)
         return config
 
@@ -218,12 +218,10 @@ def _restored(said: Mapping[str, Any], kind: type) -> Model:
 def _made(row: Mapping[str, Any], made: list[Any], layers: Mapping[str, Layer]) -> Any:
     if "kind" in row:
         return _made_leaf(row)
-    inputs = [earlier(place, made) for place in row["inputs"]]
     if "layer" in row:
+        inputs = [earlier(place, made) for place in row["inputs"]]
         return layers[row["layer"]](*put_together(unplain(row["form"]), inputs))
-    record = registry.lookup(f"op.{row['op']}")
-    attrs = {key: unplain(value) for key, value in row["attrs"].items()}
-    return record.node(inputs, **attrs) if record.variadic else record.node(*inputs, **attrs)
+    return applied(registry.lookup(f"op.{row['op']}"), row, made)
 
 
 def _leaf(leaf: Any) -> Any:

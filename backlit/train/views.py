@@ -64,6 +64,25 @@ class Views:
         return registry.lookup("view.explain")(self)
 
     @checked
+    def trace(self, x: Any, y: Any = None) -> Any:
+        """Every value and every derivative that this network computes for a batch: forward and back, layer by layer.
+
+        What is traced is the next training step's cost (with its dropout masks and batch statistics); without y the
+        prediction alone. dQ of a quantity Q is ∂J/∂Q, for weights as for Z and A. `print` shows a table, a notebook a
+        diagram; `.forward`, `.backward`, `.nudge`, `.why`, `.open(layer)`, `.unit(layer, k)`, `.to_html(path)` and what
+        else a `bl.trace` has. Where training puts a formula into a safer form, the step says so. The model stays as it
+        is. Raises NotReadyError for a model without weights or, with y, one that is not compiled, and what `fit` would
+        raise for the data.
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.Input((1,)), bl.layers.Dense(1, "relu", kernel_initializer="ones", name="L1")])
+        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> [(step.name, step.derivative.tolist()) for step in model.trace([[2.0]], [[5.0]]).backward[1:]]
+        [('A1', [[-6.0]]), ('Z1', [[-6.0]]), ('b1', [-6.0]), ('W1', [[-12.0]])]
+        """
+        return registry.lookup("view.network")(self, x, y)
+
+    @checked
     def diagnose(
         self,
         x: Any = None,
@@ -76,9 +95,9 @@ class Views:
         """What is wrong with this model for these data: a Report of findings, causes first, each with its evidence, its
         fix and the line it is about; where nothing is, the rules that were checked and their values.
 
-        The arguments are those of `fit`. Nothing is trained and nothing changed, an unbuilt model stays unbuilt. What is
-        wrong with model or data is never raised: what `fit` would refuse is an error among the findings. `print` shows
-        the text; `.findings`, `.checked`, `.to_json()`.
+        The arguments are those of `fit`; of a stream the first batch is examined. Nothing is trained and nothing changed,
+        an unbuilt model stays unbuilt. What is wrong with model or data is never raised: what `fit` would refuse is an
+        error among the findings. `print` shows the text; `.findings`, `.checked`, `.to_json()`.
 
         >>> import backlit as bl
         >>> model = bl.Sequential([bl.layers.Dense(1, "softmax", name="out")])

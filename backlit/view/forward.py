@@ -78,7 +78,7 @@ def pages(model: Any, columns: bool = False) -> Pages:
     empty = {leaf: input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in model.weights}  # so that none is copied
     roots = substitute([*outputs, *penalties], empty)
     graph, became = cast(Graph([*model.inputs, *empty.values()], roots), "float64")
-    found = _Reader(model, graph, {became[stand_in]: leaf for leaf, stand_in in empty.items()}).read(len(outputs))
+    found = Reader(model, graph, {became[stand_in]: leaf for leaf, stand_in in empty.items()}).read(len(outputs))
     return _by_columns(found) if columns else found
 
 
@@ -87,7 +87,7 @@ def trains(model: Any) -> bool:
     return not isinstance(model, Frozen)
 
 
-class _Reader:
+class Reader:
     """Walks a graph from layer to layer and gives each output, weight and draw a symbol."""
 
     def __init__(self, model: Any, graph: Graph, own: dict[Node, Leaf]):

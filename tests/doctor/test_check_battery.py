@@ -15,7 +15,7 @@ from backlit.doctor.subject import Arrays, GraphFacts, Subject
 from backlit.train.fitting import FitPlan, Given
 
 CHECKS = checks()
-NEEDS = {"x", "y", "validation", "settings", "history"}
+NEEDS = {"x", "y", "whole", "validation", "settings", "history"}
 every_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.title())
 
 
@@ -56,8 +56,8 @@ def subject_of(made):
         held, x, y = (x[cut:], y[cut:]), x[:cut], y[:cut]
     given = Given(x=x, y=y, sample_weight=None, class_weight=None, held=None, share=split, stratify=False)
     asked = _asked(FitPlan(batch=keywords.get("batch_size"), epochs=range(1), shuffle=True), given)
-    shaped = Arrays([x], [np.asarray(y).reshape(len(y), -1) if not model.heads[0].loss.labels else y])
-    other = None if held is None else Arrays([held[0]], [held[1]])
+    shaped = Arrays([x], [np.asarray(y).reshape(len(y), -1) if not model.heads[0].loss.labels else y], [None])
+    other = None if held is None else Arrays([held[0]], [held[1]], [None])
     return Subject(GraphFacts(model), shaped, other, asked, rows)
 
 
@@ -96,7 +96,7 @@ def test_the_bad_program_is_found_first_at_its_severity(check):
     first = found[0]
     assert (first.check, first.severity, first.rules) == (check.title(), check.severity, check.rules)
     assert [one.check for one in found[1:] if one.severity != "note"] == []
-    assert first.message.endswith(".") and any(letter.isdigit() for letter in first.message)
+    assert first.message.endswith(".") and first.said.startswith(first.layer or first.message)
     assert first.fix and first.why and not first.fix.endswith(".")
     assert "test_check_battery.py:" in first.where
     assert any(isinstance(value, int | float) and not isinstance(value, bool) for value in first.evidence.values())

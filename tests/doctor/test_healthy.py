@@ -355,6 +355,24 @@ def a_perfect_fit_whose_loss_flickers():
 
 
 @healthy
+def masked_targets_hold_anything():
+    y, w = np.abs(NUMBERS), np.ones(120)
+    y[::5], w[::5] = -1e6, 0
+    return chain(Dense(8, "relu"), Dense(1, "relu"), loss="mse"), X, y, {"sample_weight": w}
+
+
+@healthy
+def a_frozen_linear_layer():
+    projection = Dense(8, trainable=False)
+    return chain(projection, Dense(1), loss="mse"), X, NUMBERS
+
+
+@healthy
+def logarithms_of_probabilities_for_a_softmax():
+    return chain(Dense(8, "relu"), Dense(3, "log_softmax"), loss=SPARSE), X, LABELS
+
+
+@healthy
 def a_subclass():
     class Own(bl.Model):
         def __init__(self):

@@ -18,7 +18,7 @@ from backlit.train.losses import Loss, LossFunctionWrapper
 from tests.conformance.graphs import Drawn, graphs
 
 o, nn, inf = bl.ops, bl.nn, np.inf
-patient = settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+patient = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def in_bounds(found, known):
@@ -84,6 +84,11 @@ CLOSE = {
     "sum of a softmax": (o.sum(nn.softmax(Z), axis=1), 1, 1),
     "clipped": (o.clip(Z, -2, 5), -2, 5),
     "square over one plus itself": (o.square(Z) / (1 + o.square(Z)), 0, 1),
+    "square": (Z**2, 0, inf),
+    "product with itself": (Z * Z, 0, inf),
+    "cube": (nn.tanh(Z) ** 3, -1, 1),
+    "fourth power": ((2 * nn.tanh(Z) - 1) ** 4, 0, 81),
+    "root of a probability": (nn.sigmoid(Z) ** 0.5, 0, 1),
     "normalised": ((Z - o.mean(Z, axis=0)) * B + bl.variable(np.ones(3, "float32")), -inf, inf),
 }
 
@@ -94,6 +99,19 @@ def test_bounds_are_close(what):
     (node,) = apply([node], stable.RULES)
     found = bounds_of([node])[node]
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high)) and found.tight
+
+
+@pytest.mark.parametrize("test", [o.less, o.less_equal, o.greater, o.greater_equal], ids=lambda op: op.name)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_what_a_comparison_lets_through(test, turned, first):
+    x = input_leaf((M,), "x", "float64")
+    condition = test(1.0, x) if turned else test(x, 1.0)
+    node = o.where(condition, x, 0.5) if first else o.where(condition, 0.5, x)
+    given = np.linspace(-9, 9, 500)
+    value = values([node], {x: given})[node]
+    found = bounds_of([node], {x: (-9.0, 9.0)})[node]
+    assert found.low <= value.min() <= found.low + 0.05 and found.high - 0.05 <= value.max() <= found.high
 
 
 @pytest.mark.parametrize("node", [Z - Z, Z - o.mean(Z, axis=0), nn.relu(Z) - 0.5 * nn.relu(-Z), o.exp(Z - Z)])

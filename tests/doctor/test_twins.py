@@ -135,6 +135,7 @@ def test_no_probabilities_for_a_cross_entropy(last, loss):
     layers = [Dense(3, name="last")] if last is None else [Dense(3), Lambda(last, name="last")]
     first = found(Dense(8, "relu"), *layers, loss=loss, y=HOT)
     assert (first.check, first.layer) == ("output_is_no_probability", "last")
+    assert ("from_logits=True" in first.fix) == isinstance(loss, CategoricalCrossentropy)
 
 
 @pytest.mark.parametrize("form", RELU)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits, make_blobs
 
 import backlit as bl
-from backlit.layers import Conv1D, Dense, Flatten
+from backlit.layers import Conv1D, Dense, Flatten, LocallyConnected1D
 from backlit.losses import SparseCategoricalCrossentropy
 
 
@@ -63,16 +63,20 @@ def test_w025_steps_of_an_epoch(rows: int, batch: int, steps: int) -> None:
 
 
 def test_w026_each_unit_of_the_ekg_network_sees_its_window() -> None:
-    """x1-20, x11-30, …, x81-100, then a1-5, a3-7, a5-9; a convolution shares its weights: 31 parameters."""
+    """x1-20, x11-30, …, x81-100, then a1-5, a3-7, a5-9. The picture does not say whether the units share their weights: a
+    convolution does, 31 parameters; units with weights of their own have 211; units that see everything 943."""
     bl.random.set_seed(2)
-    first = Conv1D(1, 20, strides=10, kernel_initializer="ones")
-    second = Conv1D(1, 5, strides=2, kernel_initializer="ones")
-    model = bl.Sequential([bl.Input((100, 1)), first, second, Flatten(), Dense(1)])
-    assert model.count_params() == 31 and [layer.count_params() for layer in model.layers] == [21, 6, 0, 4]
-    seen = [np.flatnonzero(first(np.eye(100)[:, :, None])[:, unit, 0]) for unit in range(9)]
-    assert [(window[0] + 1, window[-1] + 1) for window in seen] == [(1 + 10 * k, 20 + 10 * k) for k in range(9)]
-    seen = [np.flatnonzero(second(np.eye(9)[:, :, None])[:, unit, 0]) for unit in range(3)]
-    assert [(window[0] + 1, window[-1] + 1) for window in seen] == [(1, 5), (3, 7), (5, 9)]
+    for layer, counts in ((Conv1D, [21, 6, 0, 4]), (LocallyConnected1D, [189, 18, 0, 4])):
+        first = layer(1, 20, strides=10, kernel_initializer="ones")
+        second = layer(1, 5, strides=2, kernel_initializer="ones")
+        model = bl.Sequential([bl.Input((100, 1)), first, second, Flatten(), Dense(1)])
+        assert [layer.count_params() for layer in model.layers] == counts
+        assert model.count_params() == sum(counts) in (31, 211)
+        assert [layer.output_shape[1] for layer in model.layers] == [9, 3, 3, 1]
+        seen = [np.flatnonzero(first(np.eye(100)[:, :, None])[:, unit, 0]) for unit in range(9)]
+        assert [(window[0] + 1, window[-1] + 1) for window in seen] == [(1 + 10 * k, 20 + 10 * k) for k in range(9)]
+        seen = [np.flatnonzero(second(np.eye(9)[:, :, None])[:, unit, 0]) for unit in range(3)]
+        assert [(window[0] + 1, window[-1] + 1) for window in seen] == [(1, 5), (3, 7), (5, 9)]
     assert dense(100, 9, 3, 1).count_params() == 943
 
 

@@ -20,6 +20,7 @@ from tests.io.small_models import ENVIRONMENT, X, Y, network, rewrite, saved, we
 
 __all__ = ["saved"]  # a fixture
 
+
 # ---------------------------------------------------------------------- there and back
 def test_everything_comes_back(saved):
     path, model = saved
@@ -228,7 +229,10 @@ def test_weights_alone(saved, tmp_path, suffix):
 
 def test_weights_that_numpy_wrote(tmp_path):
     model = network()
-    values = {name: np.random.default_rng(1).normal(size=leaf.shape).astype("f") for name, leaf in model.named_weights().items()}
+    values = {
+        name: np.random.default_rng(1).normal(size=leaf.shape).astype("f")
+        for name, leaf in model.named_weights().items()
+    }
     np.savez_compressed(tmp_path / "w.npz", **values)
     model.load_weights(tmp_path / "w.npz")
     assert all(np.array_equal(leaf.array, values[name]) for name, leaf in model.named_weights().items())

@@ -16,8 +16,9 @@ import pytest
 import backlit as bl
 from backlit import layers as L
 from backlit.core.errors import BacklitError, FileError, FileMissingError, FileWarning
+from backlit.core.shapes import bind
 from backlit.io import file
-from tests.io.small_models import ENVIRONMENT, X, entries_of, rewrite, saved, weights, write
+from tests.io.small_models import ENVIRONMENT, X, entries_of, rewrite, saved, write
 
 __all__ = ["saved"]  # a fixture
 
@@ -259,7 +260,9 @@ def test_entries_that_lie_in_one_another_are_refused(saved):
 
 
 # ---------------------------------------------------------------------- made to harm
-@pytest.mark.parametrize("name", ["../m.json", "/etc/passwd", "a/b.json", "..\\m.json", "C:m.json", "m", "a.b.c.d", "m\n.json"])
+@pytest.mark.parametrize(
+    "name", ["../m.json", "/etc/passwd", "a/b.json", "..\\m.json", "C:m.json", "m", "a.b.c.d", "m\n.json"]
+)
 def test_names_of_entries_that_lead_elsewhere_are_refused(saved, name):
     path, _ = saved
     rewrite(path, lambda entries: entries.update({name: b"{}"}))
@@ -285,11 +288,39 @@ def changed(said, *path, to):
 
 def costly(path):
     """A file with layers that are as large as a number says."""
-    model = bl.Sequential(
-        [bl.Input((6,)), L.Dense(4), L.Reshape((4, 1)), L.Conv1D(3, 2), L.Flatten(), L.RepeatVector(2), L.Flatten(), L.Dense(1, "sigmoid")]
-    )  # fmt: skip
+    layers = [L.Dense(4), L.Reshape((4, 1)), L.Conv1D(3, 2), L.Flatten(), L.RepeatVector(2), L.Flatten(), L.Dense(1)]
+    model = bl.Sequential([bl.Input((6,)), *layers, L.Activation("sigmoid")])
     model.compile("adam", "binary_crossentropy", metrics=[bl.metrics.AUC(num_thresholds=20)])
     model.save(path)
+
+
+def absurd_numbers(said):
+    """Descriptions in which one number is absurd."""
+    kinds = [each["class"] for each in said["network"]["layers"]]
+    sizes = (("Dense", "units"), ("Conv1D", "filters"), ("RepeatVector", "n"), ("Reshape", "target_shape"))
+    for number in (10**9, 10**12, 10**18, 1e300, 1e999, -5, 0, 2.5, "12", None, [3], True):
+        for kind, key in sizes:
+            other = json.loads(json.dumps(said))
+            config = ("network", "layers", kinds.index(kind), "config")
+            changed(other, *config, key, to=[number, 1] if kind == "Reshape" else number)
+            yield f"{kind} {number!r}", other
+        other = json.loads(json.dumps(said))
+        changed(other, "compiled", "metrics", 0, "config", "num_thresholds", to=number)
+        yield f"AUC {number!r}", other
+        for key in ("seed", "iterations", "epochs_done", "classes"):
+            yield f"{key} {number!r}", {**said, key: number}
+
+
+def absurd_graphs(graph):
+    """Graphs that end in a node of absurd size."""
+    for number in (10**9, 10**12, 10**400, -1, 0):
+        iota = {"op": "iota", "inputs": [], "attrs": {"shape": [number], "dtype": "int64"}, "shape": [number]}
+        literal = {"op": "literal", "inputs": [], "attrs": {"value": number, "dtype": "int64"}, "shape": []}
+        split = {"op": "split", "inputs": [0], "attrs": {"sections": number, "axis": 1}, "shape": []}
+        for row in (iota, literal, split):
+            nodes = [*graph["nodes"], {**row, "dtype": "int64"}]
+            yield f"graph {row['op']} {number!r:.20}", {**graph, "nodes": nodes, "outputs": [len(nodes) - 1]}
+    yield "a wide graph", json.loads(json.dumps(graph).replace('"rows": 1', '"rows": 1000000000000'))
 
 
 def harmful(folder):
@@ -297,37 +328,19 @@ def harmful(folder):
     base = folder / "base.backlit"
     costly(base)
     entries = entries_of(base)
-    said, graph = json.loads(entries["model.json"]), entries["graph.json"].decode()
-    layers = [each["class"] for each in said["network"]["layers"]]
-    numbers = [10**9, 10**12, 10**18, 1e300, 1e999, -5, 0, 2.5, "12", None, [3], True]
-    for number in numbers:
-        for kind, key in (("Dense", "units"), ("Conv1D", "filters"), ("RepeatVector", "n"), ("Reshape", "target_shape")):
-            other = json.loads(json.dumps(said))
-            changed(other, "network", "layers", layers.index(kind), "config", key, to=[number, 1] if kind == "Reshape" else number)
-            yield f"{kind} {number!r}", {**entries, "model.json": json.dumps(other).encode()}
-        other = json.loads(json.dumps(said))
-        changed(other, "compiled", "metrics", 0, "config", "num_thresholds", to=number)
-        yield f"AUC {number!r}", {**entries, "model.json": json.dumps(other).encode()}
-        for key in ("seed", "iterations", "epochs_done", "classes"):
-            yield f"{key} {number!r}", {**entries, "model.json": json.dumps({**said, key: number}).encode()}
+    said, graph = json.loads(entries["model.json"]), json.loads(entries["graph.json"])
+    for name, other in absurd_numbers(said):
+        yield name, {**entries, "model.json": json.dumps(other).encode()}
+    gone = json.dumps({**said, "network": {"class": "Gone"}}).encode()
+    for name, other in absurd_graphs(graph):
+        yield name, {**entries, "model.json": gone, "graph.json": json.dumps(other).encode()}
     digits = b"9" * 100_000
     for name in ("model.json", "graph.json", "preprocess.json"):
         yield f"digits in {name}", {**entries, name: b'{"format": ' + digits + b"}"}
         for deep in (b"[" * 1_000_000, b'{"a":' * 500_000, b"[" * 50_000 + b"]" * 50_000):
             yield f"deep {name} {deep[:1]}", {**entries, name: deep}
-    gone = json.dumps({**said, "network": {"class": "Gone"}}).encode()
-    for number in ("1000000000", "1000000000000", "1" + "0" * 400, "-1", "0"):
-        for row in ('{"op": "iota", "inputs": [], "attrs": {"shape": [%s], "dtype": "int64"}, "shape": [%s], "dtype": "int64"}',
-                    '{"op": "literal", "inputs": [], "attrs": {"value": %s, "dtype": "int64"}, "shape": [], "dtype": "int64"}',
-                    '{"op": "split", "inputs": [0], "attrs": {"sections": %s, "axis": 1}, "shape": [], "dtype": "int64"}'):  # fmt: skip
-            spoilt = json.loads(graph)
-            row = json.loads(row.replace("%s", number))
-            spoilt["nodes"].append(row)
-            spoilt["outputs"] = [len(spoilt["nodes"]) - 1]
-            yield f"graph {row['op']} {number[:12]}", {**entries, "model.json": gone, "graph.json": json.dumps(spoilt).encode()}
-    yield "a wide graph", {**entries, "model.json": gone, "graph.json": graph.replace('"rows": 1', '"rows": 1000000000000').encode()}
     header = b'{"a":{"dtype":"F32","shape":[1000000,1000000,1000000],"data_offsets":[0,4]}}'
-    for tensors in (struct.pack("<Q", 1 << 62), struct.pack("<Q", len(header)) + header + bytes(4), b"\0" * 8):
+    for tensors in (struct.pack("<Q", 1 << 62), struct.pack("<Q", len(header)) + header + bytes(4), bytes(8)):
         yield f"tensors {tensors[:4]!r}", {**entries, "weights.safetensors": tensors}
     yield "history", {**entries, "history.csv": b"epoch,loss\n" + digits + b",1.0\n"}
     yield "a long field", {**entries, "history.csv": b"epoch,loss\n0," + b"1" * 1_000_000 + b"\n"}
@@ -387,13 +400,20 @@ def several_models(folder):
     long = bl.Sequential(
         [bl.Input((6,)), L.Reshape((6, 1)), L.Conv1D(2, 2, strides=2), L.LayerNormalization(), L.Flatten(), L.PReLU(), L.Dense(1)]
     )  # fmt: skip
-    own = bl.Sequential([bl.Input((3,)), L.Dense(4, "relu"), L.Lambda(lambda x: x * [1.0, 2, 3, 4] + bl.nn.softmax(x)), L.Dense(2)])
+    own = bl.Sequential(
+        [bl.Input((3,)), L.Dense(4, "relu"), L.Lambda(lambda x: x * [1.0, 2, 3, 4] + bl.nn.softmax(x)), L.Dense(2)]
+    )
     ids = bl.Sequential([L.Embedding(7, 3), L.Flatten(), L.Dense(2)])
     ids.build((2,))
     long.compile("adam", "mse", metrics=["mae"])
     long.fit(np.ones((8, 6)), np.ones(8), verbose=0)
     rng = np.random.default_rng(0)
-    inputs = [[rng.normal(size=(4, 3)), rng.normal(size=(4, 2))], rng.normal(size=(4, 6)), rng.normal(size=(4, 3)), np.ones((4, 2), int)]
+    inputs = [
+        [rng.normal(size=(4, 3)), rng.normal(size=(4, 2))],
+        rng.normal(size=(4, 6)),
+        rng.normal(size=(4, 3)),
+        np.ones((4, 2), int),
+    ]
     for place, (model, x) in enumerate(zip((two, long, own, ids), inputs, strict=True)):
         path = folder / f"{place}.backlit"
         with warnings.catch_warnings():
@@ -465,11 +485,13 @@ def test_a_thousand_spoilt_files(tmp_path):
     path = tmp_path / "spoilt.backlit"
     for turn in range(1000):
         _, entries, x = kinds[turn % len(kinds)]
+        spoilt = entries
         if turn % 10 == 9:  # the bytes of the file itself
             write(path, entries)
             path.write_bytes(spoilt_bytes(path.read_bytes(), rng))
         else:
-            write(path, spoil(entries, kinds[(turn + 1) % len(kinds)][1], rng))
+            spoilt = spoil(entries, kinds[(turn + 1) % len(kinds)][1], rng)
+            write(path, spoilt)
         try:
             model = bl.load_model(path)
             found = model.predict(x)
@@ -479,7 +501,6 @@ def test_a_thousand_spoilt_files(tmp_path):
         outcomes.append("loaded")
         found = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else [found]
         for array, shape in zip(found, model.output_shapes, strict=True):
-            assert array.shape == (4, *shape[1:]), turn
-            large = any(abs(leaf.array).max(initial=0) > 1e6 for leaf in model.weights)
-            assert np.isfinite(array).all() or large, turn
+            assert array.shape == bind(shape, 4), turn
+            assert np.isfinite(array).all() or spoilt["weights.safetensors"] != entries["weights.safetensors"], turn
     assert outcomes.count("refused") > 500 and outcomes.count("loaded") > 50

@@ -17,7 +17,8 @@ from backlit.layers.network import Network
 
 ROWS = 5
 MARGINS = {"ReLU", "LeakyReLU", "PReLU", "ELU", "Activation"}  # inputs are kept away from the kink at 0
-RANDOM = {"Dropout", "GaussianDropout", "GaussianNoise"}  # they differ from themselves while training
+# They differ from themselves while training.
+RANDOM = {"Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"}
 ELSEWHERE = {  # layers that take ids or several inputs: test_more_layers.py
     *("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"),
     *("CategoryEncoding", "Embedding"),
@@ -26,8 +27,11 @@ ELSEWHERE = {  # layers that take ids or several inputs: test_more_layers.py
 # Constructor arguments and the shape of one example, for layers that cannot be made without arguments or on (4,).
 SAMPLES = {
     "Activation": [({"activation": "tanh"}, (4,)), ({"activation": "softmax"}, (3, 4))],
+    "AveragePooling1D": [({}, (5, 2)), ({"pool_size": 3, "strides": 1, "padding": "same"}, (4, 2))],
+    "AveragePooling2D": [({}, (5, 4, 2)), ({"pool_size": [3, 2], "strides": 2, "padding": "same"}, (5, 3, 1))],
     "BatchNormalization": [
         ({}, (4,)),
+        ({}, (2, 3, 2)),
         ({"momentum": 0.5, "epsilon": 0.1}, (3, 2)),
         ({"axis": 1, "center": False, "gamma_initializer": "he_normal"}, (3, 2)),
     ],
@@ -35,7 +39,26 @@ SAMPLES = {
         ({"filters": 3, "kernel_size": 2}, (5, 2)),
         ({"filters": 1, "kernel_size": 3, "strides": 2, "activation": "tanh", "use_bias": False}, (7, 2)),
         ({"filters": 2, "kernel_size": [2], "dilation_rate": 3, "kernel_constraint": "max_norm"}, (6, 1)),
+        ({"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "groups": 2}, (4, 2)),
+        ({"filters": 1, "kernel_size": 3, "padding": "causal", "bias_regularizer": "l2"}, (4, 2)),
     ],
+    "Conv1DTranspose": [
+        ({"filters": 3, "kernel_size": 2}, (4, 2)),
+        ({"filters": 1, "kernel_size": 3, "strides": 2, "padding": "same", "activation": "tanh"}, (4, 2)),
+        ({"filters": 2, "kernel_size": 2, "dilation_rate": 2, "strides": 3, "output_padding": 1}, (3, 1)),
+    ],
+    "Conv2D": [
+        ({"filters": 3, "kernel_size": 2}, (4, 3, 2)),
+        ({"filters": 1, "kernel_size": [3, 2], "strides": 2, "padding": "same", "activation": "tanh"}, (5, 4, 2)),
+        ({"filters": 2, "kernel_size": 2, "dilation_rate": [1, 2], "use_bias": False}, (3, 4, 1)),
+    ],
+    "Conv2DTranspose": [
+        ({"filters": 2, "kernel_size": 2}, (2, 3, 2)),
+        ({"filters": 1, "kernel_size": 3, "strides": [2, 1], "padding": "same"}, (2, 3, 1)),
+        ({"filters": 1, "kernel_size": 2, "strides": 3, "output_padding": [2, 0], "use_bias": False}, (2, 2, 1)),
+    ],
+    "Cropping1D": [({}, (4, 2)), ({"cropping": [0, 2]}, (4, 2))],
+    "Cropping2D": [({}, (3, 2, 2)), ({"cropping": [[1, 0], [0, 2]]}, (3, 4, 2)), ({"cropping": 1}, (3, 4, 1))],
     "Dense": [
         ({"units": 3}, (4,)),
         ({"units": 3, "activation": "sigmoid", "kernel_initializer": "he_normal", "name": "h"}, (2, 4)),
@@ -47,9 +70,19 @@ SAMPLES = {
     "Flatten": [({}, (4,)), ({}, (2, 3, 2))],
     "GaussianDropout": [({"rate": 0.4, "seed": 3}, (4,))],
     "GaussianNoise": [({"stddev": 0.4}, (2, 3))],
+    "GlobalAveragePooling1D": [({}, (4, 2)), ({"keepdims": True}, (4, 2))],
+    "GlobalAveragePooling2D": [({}, (4, 3, 2)), ({"keepdims": True}, (4, 3, 2))],
+    "GlobalMaxPooling1D": [({}, (4, 2)), ({"keepdims": True}, (4, 2))],
+    "GlobalMaxPooling2D": [({}, (4, 3, 2)), ({"keepdims": True}, (4, 3, 2))],
     "Lambda": [({"function": "square"}, (4,)), ({"function": bl.ops.clip, "arguments": {"low": -0.5}}, (2, 3))],
     "LayerNormalization": [({}, (4,)), ({"axis": [1, 2], "scale": False}, (3, 2)), ({"axis": 1}, (3, 2))],
     "LeakyReLU": [({}, (4,)), ({"negative_slope": 0.01}, (2, 3))],
+    "LocallyConnected1D": [
+        ({"filters": 3, "kernel_size": 2}, (5, 2)),
+        ({"filters": 1, "kernel_size": [3], "strides": 2, "activation": "tanh", "use_bias": False}, (6, 2)),
+    ],
+    "MaxPooling1D": [({}, (5, 2)), ({"pool_size": 3, "strides": 1, "padding": "same"}, (4, 2))],
+    "MaxPooling2D": [({}, (5, 4, 2)), ({"pool_size": [3, 2], "strides": 2, "padding": "same"}, (5, 3, 1))],
     "Normalization": [
         ({"axis": 1, "mean": [1.0, 2.0, 3.0], "variance": 4.0, "invert": True}, (3, 2)),
         ({"axis": None, "mean": 1.0, "variance": 4.0}, (3, 2)),
@@ -67,6 +100,12 @@ SAMPLES = {
         ({"scale": 1 / 255, "offset": 1.0}, (2,)),
     ],
     "Softmax": [({}, (4,)), ({"axis": 1}, (3, 2))],
+    "SpatialDropout1D": [({"rate": 0.4}, (3, 2)), ({"rate": 0.5, "seed": 3}, (3, 2))],
+    "SpatialDropout2D": [({"rate": 0.4}, (3, 2, 2)), ({"rate": 0.0}, (3, 2, 2))],
+    "UpSampling1D": [({}, (3, 2)), ({"size": [3]}, (3, 2))],
+    "UpSampling2D": [({}, (3, 2, 2)), ({"size": [1, 3]}, (3, 2, 2))],
+    "ZeroPadding1D": [({}, (3, 2)), ({"padding": [0, 2]}, (3, 2))],
+    "ZeroPadding2D": [({}, (3, 2, 2)), ({"padding": [1, 2]}, (3, 2, 2)), ({"padding": [[1, 0], [0, 2]]}, (3, 2, 1))],
 }
 
 

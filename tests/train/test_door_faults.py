@@ -198,7 +198,7 @@ def test_a_refused_call_in_a_thread_leaves_a_training_alone():
 
 # ---------------------------------------------------------------------- threads
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["planned", "reference"])
+@pytest.mark.parametrize("engine", ["planned", "reference", "auto"])
 @pytest.mark.parametrize("built", [False, True])
 def test_threads_may_predict_at_once(engine, built):
     """Eight threads, fifty calls each, of batches of many sizes, while the model is compiled anew again and again."""

@@ -107,24 +107,33 @@ labels = st.lists(st.sampled_from(["a", "b", "c", "a10", "", None, float("nan"),
 
 
 def sparse(array):
-    return scipy.sparse.csr_matrix(array) if array.ndim == 2 and array.dtype.kind in "fiub" and array.size else array
+    takes = (
+        array.ndim == 2
+        and array.dtype.kind in "fiub"
+        and array.dtype.itemsize != 2
+        and array.dtype.isnative
+        and array.size
+    )
+    return scipy.sparse.csr_matrix(array) if takes else array
 
 
-def table(array):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pd.DataFrame(array) if array.ndim == 2 else pd.Series(array) if array.ndim == 1 else array
+def made_by(library):
+    def table(array):
+        """As a table or a series, where the library can hold such an array."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return (
+                    (library.DataFrame if array.ndim == 2 else library.Series)(array) if array.ndim in (1, 2) else array
+                )
+        except (TypeError, ValueError, pl.exceptions.PolarsError):
+            return array
 
-
-def polars(array):
-    try:
-        return pl.DataFrame(array) if array.ndim == 2 else pl.Series(array) if array.ndim == 1 else array
-    except (TypeError, ValueError, pl.exceptions.PolarsError):
-        return array
+    return table
 
 
 FORMS = [
-    lambda a: a, lambda a: a, lambda a: a.tolist(), lambda a: a.astype(object), np.asfortranarray, sparse, table, polars,
+    lambda a: a, lambda a: a, lambda a: a.tolist(), lambda a: a.astype(object), np.asfortranarray, sparse, made_by(pd), made_by(pl),
     lambda a: np.ma.array(a), lambda a: np.ma.array(a, mask=np.arange(a.size).reshape(a.shape) == 1),
     lambda a: [a], lambda a: {"X": a}, lambda a: iter([(a, a)]), lambda a: lambda: iter([(a,)]),
 ]  # fmt: skip
@@ -143,7 +152,7 @@ def result_of(model, call, x, y):
 @pytest.mark.slow
 @pytest.mark.parametrize("built", [False, True])
 @pytest.mark.parametrize("call", ["fit", "evaluate", "predict"])
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data())
 def test_a_finite_result_or_a_refusal_that_changed_nothing(call, built, data):
     loss = data.draw(st.sampled_from(sorted(FAMILIES)))

@@ -101,6 +101,13 @@ def test_text_is_refused_with_a_fix_that_works():
         model.predict(table.assign(colour="green"))
 
 
+def test_single_steps_on_tables_are_remembered_too():
+    model, table = network(), pd.DataFrame(X, columns=list("abc"))
+    model.train_on_batch(table, Y)
+    with pytest.warns(ColumnWarning, match="another order"):
+        np.testing.assert_array_equal(model.predict(table[["b", "c", "a"]]), model.predict(X))
+
+
 def test_a_refused_fit_keeps_the_columns_and_another_table_replaces_them():
     model = network()
     model.fit(pd.DataFrame(X, columns=list("abc")), Y, verbose=0)
