@@ -82,6 +82,7 @@ GOOD: dict[str, Any] = {
 # Where the same name means something else: by the name of a class, a function or a method.
 OTHERWISE: dict[str, dict[str, Any]] = {
     "Normalization": {"mean": 0.0, "variance": 1.0},
+    "CategoryEncoding": {"num_tokens": 3},
     "EarlyStopping": {"monitor": "loss"},
     "ReduceLROnPlateau": {"monitor": "loss"},
     "Input": {"shape": (3,)},

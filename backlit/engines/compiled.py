@@ -369,6 +369,8 @@ class Tabled:
         self.context = np.zeros(8, dtype=np.int64)
         self.gate = 0 if plan.gate is None else plan.gate.ctypes.data
         self.key: Any = None  # where the columns lay for which `all_rows` was made
+        self.all_rows: Array = np.empty(0, np.int64)
+        self.told: Array = np.empty((0, 0))
 
     @property
     def machine_code(self) -> bool:
@@ -396,9 +398,11 @@ class Tabled:
         rows = self._rows_for(source, count, scalars)
         for vector, given in zip(self.vectors, scalars.values(), strict=True):
             vector[:count] = given
-        order = np.arange(source.length) if source.order is None else source.order
+        first, order = start * source.batch, source.order
+        if order is None:
+            first, order = 0, np.arange(first, min(source.length, first + count * source.batch))
         commits = self.after.parts[0] if self.after.parts else np.empty(0, np.int64)
-        self.context[:4] = start * source.batch, self.plan.rows or 0, order.ctypes.data, 0
+        self.context[:4] = first, self.plan.rows or 0, order.ctypes.data, 0
         tables = rows.ctypes.data, len(rows), commits.ctypes.data, len(commits)
         committed = int(self.loop(*tables, self.context.ctypes.data, count, self.gate, source.batch))
         table[...] = self.told[:count]

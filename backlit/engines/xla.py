@@ -106,7 +106,6 @@ _STRUCTURAL: dict[str, Callable[..., Any]] = {
     "matmul": lambda jnp, a, b: jnp.matmul(a, b, precision="highest"),
     "cast": lambda jnp, x, *, dtype: x.astype(dtype),
     "item": lambda jnp, parts, *, place: parts[place],
-    "iota": lambda jnp, *, shape, dtype="int64": np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape),
 }
 
 
@@ -136,6 +135,8 @@ def _value(node: Node, known: Mapping[Node, Any], rows: int | None) -> Any:
         out = jnp.asarray(node.op.formula.run(_functions(), inputs, node.attrs))
         return jnp.broadcast_to(out, bind(node.shape, rows)).astype(node.dtype)
     attrs = {key: bind(value, rows) for key, value in node.attrs.items()}
+    if not node.inputs:  # a number, or whole numbers in order: known before anything runs
+        return np.asarray(node.op.ref(**attrs), dtype=node.dtype)
     function = _STRUCTURAL.get(node.op.name)
     if function is None:
         return _called_back(node, inputs, attrs, rows)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import io
 import os
+import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +147,7 @@ def _described(model: Any, own: Own, notes: list[str]) -> dict[str, Any]:
         }
     return {
         "format": FORMAT,
+        "versions": _versions(),
         "network": network,
         "inputs": describe_inputs(model.input_leaves),
         "seed": model.seed,
@@ -152,6 +156,16 @@ def _described(model: Any, own: Own, notes: list[str]) -> dict[str, Any]:
         "epochs_done": model.epochs_done,
         "classes": list(model.classes) if model.classes else None,
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """What wrote the file, for people who look into it."""
+    try:
+        ours = importlib.metadata.version("backlit")
+    except importlib.metadata.PackageNotFoundError:
+        ours = "not installed"
+    return {"backlit": ours, "numpy": np.__version__, "python": platform.python_version()}
 
 
 # ---------------------------------------------------------------------- reading

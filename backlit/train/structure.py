@@ -13,6 +13,7 @@ from ..core.errors import ArgumentError, FileError, UnknownNameError
 from ..core.node import FLOATS, Leaf, Node, array_leaf, constant, input_leaf
 from ..core.op import Op
 from ..core.record import Record, is_own, own_name, serialize
+from ..core.shapes import M, Rows, show
 from ..layers.layer import Layer, layer_call, put_together
 from ..layers.network import Functional
 from .model import Model
@@ -233,7 +234,10 @@ def _leaf(leaf: Any) -> Any:
 
 def _made_leaf(said: Mapping[str, Any]) -> Leaf:
     if said["kind"] == "input":
-        return input_leaf(unplain(said["shape"]), said["name"], said["dtype"])
+        shape = unplain(said["shape"])
+        if any(isinstance(dim, Rows) and dim != M for dim in shape):
+            raise FileError("an input has one row an example.", found=show(shape))
+        return input_leaf(shape, said["name"], said["dtype"])
     value = np.array(said["value"], dtype=said["dtype"])
     return constant(value, said["name"]) if said["kind"] == "constant" else array_leaf(value)
 

@@ -74,7 +74,7 @@ class Network(Trace):
         end, ops = z, reading.operations(users[0]) if len(users) == 1 else []
         if len(ops) == 1 and ops[0].op.kind == "elementwise" and len(ops[0].inputs) == 1:
             out, end = named(ops[0].op.node(out, **ops[0].attrs), "a"), users[0]
-        slope = reading.slopes[end] if self._back else None
+        slope = reading.slopes[end] if self.goes_back else None
         seed = 0.0 if slope is None else float(slope[row, unit])
         title = f"unit {unit} of {layer!r}, example {row}"
         return Trace(Reading(Worked(out, {}, seed)), title)

@@ -86,7 +86,7 @@ def _data(t: Any) -> dict[str, Any]:
         "leaves": [] if many else [reading.names[node] for node in order if node not in reading.reads],
         "about": {} if many else {reading.names[node]: t[reading.names[node]].sentence for node in order},
         "program": code and {**code, "code": [[row[0], *map(_number, row[1:])] for row in code["code"]]},
-        "nudges": {} if many or code or not t._back else _nudges(t, order[:_NUDGED]),
+        "nudges": {} if many or code or not t.goes_back else _nudges(t, order[:_NUDGED]),
         "seed": _number(reading.worked.seed),
         "eps": EPS,
     }

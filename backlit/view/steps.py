@@ -72,7 +72,7 @@ class Worked:
         graph, leaves = cast(Graph(inputs, asked), "float64")
         made = rebuild(graph.outputs, _without_casts)
         self.place: dict[Node, Any] = dict(zip(asked, made, strict=True))
-        self.place |= {old: new for old, new in leaves.items()}
+        self.place.update(leaves.items())
         self.root, self.seed = self.place[root], seed
         self.order = topological([self.root])
         self.feed = {self.place[leaf]: value for leaf, value in feed.items()}
@@ -276,16 +276,13 @@ class Reading:
         """dJ/d of every step and leaf, None where there is no path."""
         return self.worked.slopes([*self.leaves, *self.heads])
 
-    @cached_property
-    def cached(self) -> set[Node]:
-        """The steps and leaves whose values the way back reads."""
+    def kept(self, wanted: set[Node]) -> set[Node]:
+        """The steps and leaves whose values the way back to `wanted` reads."""
         found: set[Node] = set()
         for head in self.heads:
-            if self.slopes[head] is not None:
-                own, parts = self.symbols[head], self._partials(head, self._given(head))
-                leaves: set[Node] = set(topological([part for part in parts.values() if part is not None]))
-                found |= {node for node in self.reads[head] if self.symbols[node] in leaves}
-                found |= {head} & ({head} if own in leaves else set())
+            parts = [part for node, part in self._partials(head, self._given(head)).items() if node in wanted]
+            leaves: set[Node] = set(topological([part for part in parts if part is not None]))
+            found |= {node for node in (*self.reads[head], head) if self.symbols[node] in leaves}
         return found
 
     def symbolic(self, head: Node) -> Node:

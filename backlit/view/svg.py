@@ -24,7 +24,7 @@ STYLE = (
     ".data{fill:#eef1f4}.ahead{stroke:#0096ff;fill:none;stroke-width:1.6}.back{stroke:#C00000;fill:none;stroke-width:1.6}"
     ".halo{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}"
 )
-_LETTER, _LINE = 7.85, 18  # width and height of a monospaced letter at 13 px
+_LETTER, _SMALL, _LINE = 7.85, 6.7, 18  # width of a monospaced letter at 13 px and at 11 px, height of a line
 _MOST_BOXES = 60  # before runs of steps are drawn as one box
 _GROUPS = 40
 _ROW, _CELL, _ACROSS, _DOWN = 24, 11, 12, 5  # a heat map: least height, size of a cell, most columns, most rows
@@ -57,11 +57,21 @@ class Box:
     leaving: int = 1
 
     @property
+    def columns(self) -> tuple[float, float]:
+        """How far from the left the shapes stand, and the heat maps."""
+        names = max((len(row.name) + row.kept for row in self.rows), default=0)
+        shapes = max((len(show(np.shape(row.value))) for row in self.rows), default=0)
+        first = max(52.0, names * _LETTER + 18)
+        return first, first + max(58.0, shapes * _SMALL + 8)
+
+    @property
     def size(self) -> tuple[float, float]:
         """Width and height."""
         letters = max([len(self.title), *map(len, self.lines)])
         heights = sum(_row_height(row) for row in self.rows)
-        wide = max([letters * _LETTER + 20, *(110 + _cells(row.value)[1] * _CELL + 16 for row in self.rows)])
+        wide = max(
+            [letters * _LETTER + 20, *(self.columns[1] + _cells(row.value)[1] * _CELL + 18 for row in self.rows)]
+        )
         high = 12 + _LINE * (1 + len(self.lines)) + heights + (26 if self.rows else 0)
         return max(52.0, wide), max(high, self.arriving * _IN + 8, (self.leaving - 1) * _OUT + 24)
 
@@ -110,12 +120,12 @@ def _single(t: Any, node: Node) -> Box:
     name = t.reading.names[node]
     if node in t.reading.reads:
         lines = [_short(pretty(t.reading.formula(node)))]
-        if len(t.reading.readers[node]) > 1 and t._slope(node) is not None:
-            lines.append(f"Σ d{t.of}/d{name} = {_digits(t._slope(node))}")
+        if len(t.reading.readers[node]) > 1 and t.slope(node) is not None:
+            lines.append(f"Σ d{t.of}/d{name} = {_digits(t.slope(node))}")
         return Box("step", [node], name, lines)
     box = Box("parameter" if node in t.parameters else "data", [node], name)
     if len(t.reading.readers[node]) > 1 and node in t.back_order:
-        box.lines = [f"Σ d{t.of}/d{name} = {_digits(t._slope(node))}"]
+        box.lines = [f"Σ d{t.of}/d{name} = {_digits(t.slope(node))}"]
     return box
 
 
@@ -147,9 +157,9 @@ def _cards(t: Any, order: Sequence[Node], boxes: list[Box], holder: dict[Node, i
 def _rows(t: Any, nodes: Sequence[Node]) -> list[Row]:
     """Values from the weights to the output, then derivatives from the output to the weights."""
     reading = t.reading
-    rows = [Row(reading.names[n], n, reading.value(n), False, t._back and n in reading.cached) for n in nodes]
+    rows = [Row(reading.names[n], n, reading.value(n), False, n in t.kept) for n in nodes]
     wanted = set(t.back_order)
-    rows += [Row(f"d{reading.names[n]}", n, t._slope(n), True) for n in reversed(nodes) if n in wanted]
+    rows += [Row(f"d{reading.names[n]}", n, t.slope(n), True) for n in reversed(nodes) if n in wanted]
     return rows
 
 
@@ -222,7 +232,7 @@ def _heat(row: Row, x: float, y: float) -> Iterator[str]:
 def _svg(t: Any, found: Diagram) -> str:
     labels = [_label(t, edge) for edge in found.edges]
     room = max([72.0, *(max(map(len, pair)) * _LETTER + 14 for pair in labels)])
-    end = max(len(_end_label(t)), len(_digits(t._slope(t.reading.root)))) * _LETTER + 24
+    end = max(len(_end_label(t)), len(_end_slope(t))) * _LETTER + 24
     placed = layout([box.size for box in found.boxes], [edge[:2] for edge in found.edges], (room + _BEND, 34))
     left, top, width = 20.0, 44.0, placed.width + 40 + end
     legend = _legend(t, t.blocks)
@@ -271,7 +281,7 @@ def _label(t: Any, edge: tuple[int, int, Node, Node]) -> tuple[str, str]:
     """What stands above an edge and below it: the value that runs there, and the derivative that comes back."""
     _, _, node, head = edge
     name, value = t.reading.names[node], t.reading.value(node)
-    slope = t.reading.slopes.get(node) if t._back else None
+    slope = t.reading.slopes.get(node) if t.goes_back else None
     passed = t.reading.flows(head).get(node) if slope is not None else None
     if np.ndim(value):
         return f"{name} {show(np.shape(value))}", f"d{name}" if passed is not None else ""
@@ -304,7 +314,7 @@ def _edge(
 ) -> Iterator[str]:
     """Both arrows of an edge, and its numbers over and under the level piece behind its first box."""
     node, head = (_escaped(t.reading.names[each]) for each in edge[2:])
-    wanted = t._back and edge[2] in t.back_order
+    wanted = t.goes_back and edge[2] in t.back_order
     (x, y), rest = route[0], route[1:]
     points = [(x, y), (x + room, y), *rest]
     yield f'<g class="edge" data-node="{node}" data-to="{head}">'
@@ -340,6 +350,11 @@ def _end_label(t: Any) -> str:
     return f"{name} = {shown(value)}" if np.ndim(value) == 0 else f"{name} {show(np.shape(value))}"
 
 
+def _end_slope(t: Any) -> str:
+    slope = t.slope(t.reading.root)
+    return f"d{t.reading.names[t.reading.root]}" if np.ndim(slope) else _digits(slope)
+
+
 def _end(t: Any, found: Diagram, placed: Layout, room: float) -> Iterator[str]:
     """The arrow that leads out of the last step."""
     root = t.reading.root
@@ -351,7 +366,7 @@ def _end(t: Any, found: Diagram, placed: Layout, room: float) -> Iterator[str]:
     yield f'<path class="ahead" data-at="{name}" marker-end="url(#to)" d="M{x:.1f} {y - 3:.1f}h{room:.0f}"/>'
     if t.back_order:
         yield f'<path class="back" data-back="{name}" marker-end="url(#fro)" d="M{x + room:.1f} {y + 3:.1f}h-{room:.0f}"/>'
-        yield _number("g", f'data-slope="{name}"', x + room / 2, y + 20, _digits(t._slope(root)))
+        yield _number("g", f'data-slope="{name}"', x + room / 2, y + 20, _end_slope(t))
     yield _number("v", f'data-value="{name}"', x + room / 2, y - 9, _end_label(t)) + "</g>"
 
 
@@ -393,8 +408,8 @@ def _box_rows(box: Box, left: float, y: float, wide: float) -> Iterator[str]:
         kept = "●" if row.kept else ""
         yield f'<g class="row" {dot}="{own}">'
         yield f'<text class="{kind}" x="{left + 10:.1f}" y="{y + 11:.1f}">{_escaped(row.name)}{kept}</text>'
-        yield f'<text class="s" x="{left + 52:.1f}" y="{y + 11:.1f}">{_escaped(show(np.shape(row.value)))}</text>'
-        yield from _heat(row, left + 110, y)
+        yield f'<text class="s" x="{left + box.columns[0]:.1f}" y="{y + 11:.1f}">{_escaped(show(np.shape(row.value)))}</text>'
+        yield from _heat(row, left + box.columns[1], y)
         yield "</g>"
         y += _row_height(row)
 
@@ -427,5 +442,5 @@ def _legend_line(parts: Sequence[tuple[str, float, str]]) -> str:
     out, x = [], 0.0
     for sign, room, words in parts:
         out.append(f'<g transform="translate({x:.0f} 0)">{sign}<text class="s" x="{room}">{words}</text></g>')
-        x += room + len(words.replace("&#x27;", "'")) * 6.7 + 24
+        x += room + len(words.replace("&#x27;", "'")) * _SMALL + 24
     return "".join(out)

@@ -43,15 +43,14 @@ def table(t: Any) -> str:
     lines += _columns(ahead, grouped)
     if t.back_order:
         lines += ["", "back", *_columns(_back(t), grouped)]
-    kept = bool(t.back_order and reading.cached)
-    if kept:
+    if t.kept:
         lines += ["", "kept: the way back reads this value (the cache)"]
     notes = [f"* {reading.names[node]}: {note}" for node, note in reading.notes.items() if node in reading.names]
-    return "\n".join(map(printable, [*lines, *([""] if notes and not kept else []), *notes]))
+    return "\n".join(map(printable, [*lines, *([""] if notes and not t.kept else []), *notes]))
 
 
 def _given(t: Any, leaf: Any) -> str:
-    kept = " (kept)" if t.back_order and leaf in t.reading.cached else ""
+    kept = " (kept)" if leaf in t.kept else ""
     return f"{t.reading.names[leaf]} = {shown(t.reading.value(leaf))}{kept}"
 
 
@@ -73,7 +72,7 @@ def _back(t: Any) -> Iterator[Sequence[str]]:
         if node is None:
             yield ("", "…", "(t.backward has all)", "", "", "")
             continue
-        step = t._backward(node)
+        step = t.step_back(node)
         place = "" if step.layer == layer else step.layer
         layer = step.layer
         numbers = "" if step.numbers in (step.formula, shown(step.derivative)) else step.numbers
@@ -137,7 +136,7 @@ def typeset(t: Any) -> str:
 
 
 def _tex_back(t: Any, node: Any) -> str:
-    reading, step = t.reading, t._backward(node)
+    reading, step = t.reading, t.step_back(node)
     of = latex(input_leaf((), t.of))
     left = _partial(of, latex(reading.symbols[node]))
     value = f"= {_tex(step.derivative)}"
@@ -155,7 +154,7 @@ def _tex_back(t: Any, node: Any) -> str:
                 numbers.append(factor)
                 continue
             terms.append(f"{_partial(of, above)} {_partial(above, here)}")
-            numbers.append(f"{_tex(t._slope(user))} \\cdot {factor if factor[0] != '-' else f'({factor})'}")
+            numbers.append(f"{_tex(t.slope(user))} \\cdot {factor if factor[0] != '-' else f'({factor})'}")
         else:
             terms.append(_flat(latex(reading.passed(user, node))))
     middle = f" = {' + '.join(numbers)}" if len(numbers) == len(terms) else ""

@@ -64,7 +64,7 @@ class Trace:
 
         What depends on no parameter has none here: a training never asks for it. `t[name].derivative` still has it.
         """
-        return [self._backward(node) for node in self.back_order]
+        return [self.step_back(node) for node in self.back_order]
 
     @cached_property
     def back_order(self) -> list[Node]:
@@ -87,6 +87,11 @@ class Trace:
             ]
             order.update(dict.fromkeys(reversed(first)))
         return list(order)
+
+    @cached_property
+    def kept(self) -> set[Node]:
+        """The nodes whose values the way back reads: the cache."""
+        return self.reading.kept(set(self.back_order))
 
     @property
     def parameters(self) -> list[Node]:
@@ -128,7 +133,7 @@ class Trace:
         if node not in reading.reads:
             return self._leaf(node)
         formula, numbers = reading.formula(node), reading.numbers(node)
-        locals_ = {reading.names[i]: local for i, local in reading.locals(node).items()} if self._back else {}
+        locals_ = {reading.names[i]: local for i, local in reading.locals(node).items()} if self.goes_back else {}
         operations = reading.operations(node)
         value = reading.value(node)
         with_numbers = "" if numbers == formula else f" = {numbers}"
@@ -139,11 +144,11 @@ class Trace:
             numbers=numbers,
             value=_number(value),
             local={key: _number(local.value) for key, local in locals_.items()},
-            derivative=self._slope(node),
-            reuses=tuple(reading.names[user] for user in reading.readers[node]) if self._back else (),
+            derivative=self.slope(node),
+            reuses=tuple(reading.names[user] for user in reading.readers[node]) if self.goes_back else (),
             sentence=f"{name} = {formula}{with_numbers} = {shown(value)}.{_meant(operations)}",
             layer=reading.layers.get(node, ""),
-            cached=self._back and node in reading.cached,
+            cached=node in self.kept,
             note=reading.notes.get(node, ""),
             locals=locals_,
         )
@@ -159,17 +164,18 @@ class Trace:
             numbers=shown(value),
             value=_number(value),
             local={},
-            derivative=self._slope(node),
+            derivative=self.slope(node),
             reuses=tuple(reading.names[user] for user in reading.readers[node]),
             sentence=f"{name} is {_A[kind]}{fixed}: {shown(value)}.",
             layer=reading.layers.get(node, ""),
-            cached=self._back and node in reading.cached,
+            cached=node in self.kept,
             note=reading.notes.get(node, ""),
         )
 
-    def _backward(self, node: Node) -> Step:
+    def step_back(self, node: Node) -> Step:
+        """The derivative of one step or leaf as a step of `backward`."""
         reading, name = self.reading, self._name(node)
-        derivative, users = self._slope(node), [u for u in reading.readers[node] if reading.slopes[u] is not None]
+        derivative, users = self.slope(node), [u for u in reading.readers[node] if reading.slopes[u] is not None]
         links = [(reading.names[u], local) for u in users if (local := reading.locals(u).get(node)) is not None]
         formula, numbers = self._chain(name, links)
         root = reading.root is node
@@ -221,20 +227,21 @@ class Trace:
                 numbers.append(factor)
             else:
                 formulas.append(f"d{self.of}/d{user} · d{user}/d{name}")
-                slope = self._slope(self._by_name[user])
+                slope = self.slope(self._by_name[user])
                 numbers.append(f"{plain(slope)} · {f'({factor})' if factor[0] == '-' else factor}")
         whole = " + ".join(numbers) if len(numbers) == len(formulas) else ""
         return " + ".join(formulas).replace("+ -", "- "), whole.replace("+ -", "- ")
 
-    def _slope(self, node: Node) -> Any:
+    def slope(self, node: Node) -> Any:
         """dJ/d(node): 0 where there is no path, None for whole numbers and where nothing is differentiated."""
-        if not self._back or node.dtype not in FLOATS:
+        if not self.goes_back or node.dtype not in FLOATS:
             return None
         found = self.reading.slopes[node] if node in self.reading.slopes else self.reading.worked.slopes([node])[node]
         return _number(np.zeros_like(self.reading.value(node)) if found is None else found)
 
     @property
-    def _back(self) -> bool:
+    def goes_back(self) -> bool:
+        """Whether there are derivatives: a prediction alone has none."""
         return self.reading.worked.differentiable
 
     def _name(self, node: Node) -> str:
@@ -247,7 +254,7 @@ class Trace:
         reading, leaves = self.reading, self.parameters
         numbers = sum(np.size(reading.value(head)) for head in reading.heads)
         scalars = Counts(numbers, sum(np.size(reading.value(leaf)) for leaf in leaves))
-        watch = (lambda: timing(reading, leaves)) if self._back and leaves else None
+        watch = (lambda: timing(reading, leaves)) if self.goes_back and leaves else None
         return Counts(len(reading.heads), len(leaves), scalars, watch)
 
     @checked
@@ -303,7 +310,7 @@ class Trace:
         return symbolic(self.reading, self.node(name))
 
     def _need_derivatives(self, call: str) -> None:
-        if not self._back:
+        if not self.goes_back:
             raise GraphError(f"{call} asks for derivatives, but what was traced is no cost.", fix="trace(x, y)")
 
     # ------------------------------------------------------------------ networks

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.grad import reverse
-from ..core.node import FLOATS, Node, array_leaf, input_leaf
+from ..core.node import FLOATS, Node, input_leaf
 from ..core.op import EVERYTHING, literal
 from ..core.show import text
 from ..core.walk import rebuild, topological
@@ -182,7 +182,8 @@ def _moved(
 ) -> tuple[Any, dict[Node, Any]]:
     """How a node moves, to first order, when its inputs move as `alive` says: the reverse walk of the reverse walk."""
     u, parts = _parts(reading, node, sources)
-    terms = [reduce.sum(multiply(part, array_leaf(alive[i]))) for i, part in parts.items() if part is not None]
+    moves = {i: input_leaf(i.shape, "move", "float64") for i, part in parts.items() if part is not None}
+    terms = [reduce.sum(multiply(parts[i], move)) for i, move in moves.items()]
     if not terms:
         return None, parts
     total: Any = terms[0]
@@ -191,8 +192,8 @@ def _moved(
     (slope,) = reverse([total], [literal(1.0)], [u])
     if slope is None:
         return None, parts
-    zero = np.zeros(np.shape(reading.worked.known[node]))
-    return reading.worked.values([slope], _fed(reading, node) | {u: zero})[slope], parts
+    given = {u: np.zeros(np.shape(reading.worked.known[node])), **{move: alive[i] for i, move in moves.items()}}
+    return reading.worked.values([slope], _fed(reading, node) | given)[slope], parts
 
 
 def _fed(reading: Reading, node: Node) -> dict[Node, Any]:
@@ -207,7 +208,7 @@ def _cause(reading: Reading, node: Node, sources: Sequence[Node], parts: Any, al
     source, part = next(iter(given.items()))
     symbols = _symbols(reading, node)
     read = set(topological([part]))
-    others = [i for i in _inputs(node) if i not in sources and (symbols[i] if i in symbols else i) in read]
+    others = [i for i in _inputs(node) if i not in sources and symbols.get(i, i) in read]
     zeros = [i for i in others if not np.all(reading.worked.known[i])]
     name = _name(reading, node)
     here = _said(reading, source)

@@ -133,6 +133,7 @@ def test_what_is_inside(saved):
         assert archive.read("history.csv").decode().splitlines()[0] == "epoch,accuracy,loss,val_accuracy,val_loss"
     assert {"model.json", "weights.safetensors", "optimizer.safetensors", "preprocess.json", "history.csv"} < names
     assert said["format"] == 1 and said["classes"] == ["low", "mid", "high"]
+    assert said["versions"]["numpy"] == np.__version__ and set(said["versions"]) == {"backlit", "numpy", "python"}
     assert tensors["dense/kernel"].shape == (3, 5)
     assert b"pickle" not in path.read_bytes()
 

@@ -168,7 +168,7 @@ def test_the_text_lines_up():
     lines = str(bl.trace(squared_error())).splitlines()
     assert lines[2:9] == [
         "forward",
-        "  with w = 2 (kept), x = -2 (kept), b = 8, y = 2",
+        "  with w = 2, x = -2 (kept), b = 8, y = 2",
         "  step  formula     with numbers  value",
         "  c     w * x       2 * (-2)         -4",
         "  a     c + b       -4 + 8            4",

@@ -24,7 +24,9 @@ def weights_of(t):
 
 
 def one(units=1):
-    model = bl.Sequential([bl.Input((3,)), Dense(2, "relu", name="L1"), Dense(units, "sigmoid", name="out")], name="net")
+    model = bl.Sequential(
+        [bl.Input((3,)), Dense(2, "relu", name="L1"), Dense(units, "sigmoid", name="out")], name="net"
+    )
     model.compile("sgd", "binary_crossentropy")
     model.set_weights([[[1.0, -1.0], [0.5, 0.0], [0.0, 2.0]], [0.5, -9.0], [[2.0], [1.0]], [-1.0]])
     return model
@@ -67,7 +69,7 @@ def test_steps_are_named_as_in_the_equations_and_hold_their_numbers():
     assert t["A1"].formula == "relu(Z1)" and t["A1"].value.tolist() == [[2.5, 0.0]]
     a = 1 / (1 + np.exp(-4.0))
     assert t["A2"].derivative == pytest.approx(-1 / a) and t["Z2"].derivative == pytest.approx(a - 1)
-    assert t["W2"].derivative.tolist() == pytest.approx([[2.5 * (a - 1)], [0.0]])
+    assert t["W2"].derivative[:, 0] == pytest.approx([2.5 * (a - 1), 0.0])
     assert {s.name: s.formula for s in t.backward}["W1"] == "Xᵀ dZ1"
     assert t.layers == ["L1", "out", "loss"]
 
@@ -122,7 +124,7 @@ def test_a_layer_opens_into_its_operations():
     t = one().trace(X, Y)
     inner = t.open("L1")
     assert [s.operation for s in inner.forward] == ["matmul", "add", "relu"]
-    assert [s.name for s in inner.backward][0] == "A1" and "arrives" in inner.backward[0].sentence
+    assert inner.backward[0].name == "A1" and "given" in inner.backward[0].sentence
     assert np.array_equal(inner["W1"].derivative, t["W1"].derivative)
     assert inner.nudge("t1", 0.1, (0, 0)).after == pytest.approx(t.nudge("Z1", 0.1, (0, 0)).after)
     assert t.open("loss")["J"].value == t.J
@@ -213,6 +215,9 @@ def test_latex_has_fractions_and_numbers():
     w, x = bl.variable(2.0, "w"), bl.constant(-2.0, "x")
     text = bl.trace(bl.name(bl.name(w * x, "c") ** 2, "J")).to_latex()
     assert r"c &= w \, x = 2 \, \left(-2\right) = -4" in text
-    assert r"\frac{\partial J}{\partial w} &= \frac{\partial J}{\partial c} \frac{\partial c}{\partial w} = -8 \cdot (-2) = 16" in text
+    assert (
+        r"\frac{\partial J}{\partial w} &= \frac{\partial J}{\partial c} \frac{\partial c}{\partial w} = -8 \cdot (-2) = 16"
+        in text
+    )
     net = one().trace(X, Y).to_latex()
-    assert r"\begin{bmatrix} 2.5 & -4 \end{bmatrix}" in net and net.count(r"\begin{aligned}") == 2
+    assert r"\begin{bmatrix} 2.5 & -4 \end{bmatrix}" in net and r"X^T dZ_{1}" in net
