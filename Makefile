@@ -33,7 +33,7 @@ check: setup  ## lint, types, import direction, size budgets
 	$(BIN)/python tools/size.py
 
 test: check  ## check, then every test and every example in the docstrings, as CI does
-	BACKLIT_STRICT_SKIPS=1 $(BIN)/python -m pytest --doctest-modules backlit tests
+	BACKLIT_STRICT_SKIPS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --dist worksteal --doctest-modules backlit tests
 
 quick: setup  ## the fast tests only
 	$(BIN)/python -m pytest -m 'not slow'

@@ -36,7 +36,9 @@ __all__ = [
 
 
 @checked
-def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
+def load_model(
+    path: PathLike, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
     """The model that `model.save(path)` wrote, compiled as it was, its optimizer where it stopped; or Keras's, of a
     `.keras` file.
 

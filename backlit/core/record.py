@@ -113,9 +113,10 @@ class Record(metaclass=_Configured):
         return cls(**{key: given_back(value) for key, value in config.items()})
 
     def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        given = [f"{key}={value!r}" for key, value in self.arguments.items() if value != defaults[key].default]
-        return f"{type(self).__name__}({', '.join(given)})"
+        usual = {key: repr(value) for key, value in arguments_of(type(self).__init__, skip=1).defaults.items()}
+        given = {key: repr(value) for key, value in self.arguments.items()}
+        told = [f"{key}={text}" for key, text in given.items() if text != usual.get(key)]
+        return f"{type(self).__name__}({', '.join(told)})"
 
 
 def serialize(value: Any) -> Any:

@@ -25,7 +25,9 @@ class LinearLayersCollapse(Check):
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The runs of products between which all operations are linear."""
-        trained = set(subject.facts.model.trainable_variables)
+        model = subject.facts.model
+        trained = set(model.trainable_variables)
+        kinds = {layer.name: layer for layer in model.everything()}
         for run in subject.facts.linear.chains():
             if any(leaf not in trained for one in run for leaf in one.weights):
                 continue  # a frozen layer is there for what it has learnt elsewhere
@@ -35,6 +37,7 @@ class LinearLayersCollapse(Check):
                 "layer": inner[0].layer,
                 "layers": [one.layer for one in run],
                 "widths": [run[0].fan_in, *(one.width for one in run)],
+                "dense": isinstance(kinds.get(inner[0].layer), Dense),
                 "narrow": narrow,
                 "weights": sum(leaf.array.size for one in run for leaf in one.weights),
             }
@@ -45,13 +48,14 @@ class LinearLayersCollapse(Check):
 
     def message(self, v: Values) -> str:
         """Which layers, and what they amount to."""
-        names, widths = v["layers"], v["widths"]
+        names = v["layers"]
         listed = f"{', '.join(map(str, names[:-1]))} and {names[-1]}"
-        return f"{listed} have no activation between them: together they are one linear layer of {widths[-1]} outputs."
+        return f"{listed} have no activation between them: together they are one linear layer."
 
     def fix(self, v: Values) -> str:
-        """An activation."""
-        return f"Dense({v['widths'][1]}, activation='relu')" + (" and so on" if len(v["layers"]) > 2 else "")
+        """An activation; only a dense layer is as wide as its product, a convolution's has a factor for the window."""
+        first = f"Dense({v['widths'][1]}, activation='relu')" if v["dense"] else f"an activation for {v['layer']}"
+        return first + (" and so on" if len(v["layers"]) > 2 else "")
 
     def bad(self) -> tuple[Any, ...]:
         """A hidden layer without an activation."""

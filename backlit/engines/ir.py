@@ -169,6 +169,14 @@ class Function:
         self.declared.add(f"declare void @{name}({value.type}, ptr, i32, {mask.type})")
         self.do(f"call void @{name}({value}, {base}, i32 {BITS[value.kind] // 8}, {mask})")
 
+    def store_strided(self, value: Value, base: Value, stride: Value, mask: Value) -> None:
+        """Write one number every `stride` bytes, for the lanes that `mask` names."""
+        steps = self.apply("mul", self.iota(), self.every(stride))
+        places = self.value(f"getelementptr i8, {base}, {steps}", "ptr", self.lanes)
+        name = f"llvm.masked.scatter.{suffix(value)}.v{self.lanes}p0"
+        self.declared.add(f"declare void @{name}({value.type}, {places.type}, i32, {mask.type})")
+        self.do(f"call void @{name}({value}, {places}, i32 {BITS[value.kind] // 8}, {mask})")
+
     def load_strided(self, base: Value, stride: Value, kind: str, mask: Value) -> Value:
         """One number every `stride` bytes."""
         steps = self.apply("mul", self.iota(), self.every(stride))

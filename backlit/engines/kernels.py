@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,42 +33,27 @@ class Term:
 class Fused:
     """Elementwise work done in one pass: what is read and how, the terms, what is stored, what is summed.
 
-    An input is read "along" the innermost axis, is the "same" all along it, or is "strided".
+    An input is read "along" the innermost axis, is the "same" all along it, or is "strided"; so is what is written.
     """
 
     inputs: tuple[tuple[str, str], ...]
     terms: tuple[Term, ...]
-    outputs: tuple[tuple[int, str], ...]
+    outputs: tuple[tuple[int, str, str], ...]
     sums: tuple[tuple[int, str], ...] = ()
     rank: int = 1  # how many loops
 
 
 @dataclass(frozen=True)
 class Reduced:
-    """Sums, products, largest or smallest numbers over some axes: outer ones, reduced ones, one inner one."""
+    """Sums, products, largest or smallest numbers over some axes; the others are kept."""
 
     function: str
     source: str
     result: str
-    along: bool  # whether the inner axis is the vector, or the last reduced one
+    along: bool  # whether the last kept axis is the vector, or the last reduced one
     unit: bool  # whether the vector's numbers lie next to one another
-    outer: int = 1  # how many axes
+    kept: int = 1  # how many axes
     reduced: int = 1
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The rows of a batch out of a column, by the permutation."""
-
-    source: str
-    result: str
-
-
-@dataclass(frozen=True)
-class Largest:
-    """The place of the largest number of each row."""
-
-    source: str
 
 
 @dataclass(frozen=True)
@@ -89,9 +75,6 @@ class Steps:
     """The loop over the steps of a run and the rows of the table; stops where the gate is shut."""
 
 
-Recipe = Fused | Reduced | Gathered | Largest | Fed | Told
-
-
 def kind_of(dtype: str) -> str:
     """The kind in registers: truth values are one bit there and a byte in memory."""
     return "i1" if dtype == "bool" else KINDS[dtype]
@@ -102,7 +85,7 @@ def word(f: Function, place: int, kind: str = "i64") -> Value:
     return f.load(f.at(WORDS, place, "i64"), kind)
 
 
-class _Operand:
+class Operand:
     """An address with the strides of some axes in bytes, from as many words of the row and one."""
 
     def __init__(self, f: Function, place: int, dtype: str, rank: int):
@@ -134,7 +117,7 @@ def nest(
     return level([], list(carried))
 
 
-def kernel(name: str, recipe: Recipe, make: Make) -> Function:
+def kernel(name: str, recipe: Any, make: Make) -> Function:
     """The function of a recipe."""
     f = Function(name, [WORDS, CONTEXT], make)
     match recipe:
@@ -142,10 +125,6 @@ def kernel(name: str, recipe: Recipe, make: Make) -> Function:
             _fused(f, recipe)
         case Reduced():
             _reduced(f, recipe)
-        case Gathered():
-            _gathered(f, recipe)
-        case Largest():
-            _largest(f, recipe)
         case Fed():
             value = f.load(f.at(word(f, 1, "ptr"), f.load(f.at(CONTEXT, 3, "i64"), "i64"), "double"), "double")
             f.store(converted(f, value, KINDS[recipe.result]), word(f, 2, "ptr"))
@@ -162,9 +141,9 @@ def _fused(f: Function, recipe: Fused) -> None:
     rank = recipe.rank
     sizes, wide = [word(f, 1 + axis) for axis in range(rank)], 1 + rank
     first = 1 + rank
-    inputs = [_Operand(f, first + wide * k, dtype, rank) for k, (dtype, _) in enumerate(recipe.inputs)]
+    inputs = [Operand(f, first + wide * k, dtype, rank) for k, (dtype, _) in enumerate(recipe.inputs)]
     first += wide * len(inputs)
-    outputs = [_Operand(f, first + wide * k, dtype, rank) for k, (_, dtype) in enumerate(recipe.outputs)]
+    outputs = [Operand(f, first + wide * k, dtype, rank) for k, (_, dtype, _) in enumerate(recipe.outputs)]
     last = first + wide * len(outputs)
     totals = [number(0, KINDS[dtype], f.lanes) for _, dtype in recipe.sums]
 
@@ -183,9 +162,13 @@ def _fused(f: Function, recipe: Fused) -> None:
             ]
             values = [_in_register(f, v, dtype) for v, (dtype, _) in zip(values, recipe.inputs, strict=True)]
             values = _computed(f, values, recipe.terms)
-            for write, (place, dtype) in zip(writes, recipe.outputs, strict=True):
+            for operand, write, (place, dtype, mode) in zip(outputs, writes, recipe.outputs, strict=True):
                 stored = converted(f, converted(f, values[place], kind_of(dtype)), KINDS[dtype])
-                f.store_some(stored, f.at(write, j, KINDS[dtype]), mask)
+                if mode == "along":
+                    f.store_some(stored, f.at(write, j, KINDS[dtype]), mask)
+                else:
+                    stride = operand.strides[-1]
+                    f.store_strided(stored, f.at(write, f.apply("mul", j, stride)), stride, mask)
             new = []
             for total, (place, _) in zip(held, recipe.sums, strict=True):
                 part = converted(f, values[place], total.kind)
@@ -198,7 +181,7 @@ def _fused(f: Function, recipe: Fused) -> None:
         f.store(reduced(f, "add", total), word(f, last + k, "ptr"))
 
 
-def _read(f: Function, operand: _Operand, row: Value, j: Value, mode: str, mask: Value) -> Value:
+def _read(f: Function, operand: Operand, row: Value, j: Value, mode: str, mask: Value) -> Value:
     kind = KINDS[operand.dtype]
     if mode == "along":
         return f.load_some(f.at(row, j, kind), kind, mask)
@@ -246,111 +229,75 @@ def _applied(f: Function, term: Term, given: list[Value]) -> Value:
 _START = {"add": 0.0, "multiply": 1.0, "maximum": float("-inf"), "minimum": float("inf")}
 
 
+def _start(function: str, dtype: str, lanes: int) -> Value:
+    """What joins with any number to that number."""
+    if function in ("add", "multiply"):
+        return number(float(function == "multiply"), KINDS[dtype], lanes)
+    if dtype.startswith("float"):
+        return number(float("-inf" if function == "maximum" else "inf"), KINDS[dtype], lanes)
+    about = np.iinfo("int8" if dtype == "bool" else dtype)
+    return number(about.min if function == "maximum" else about.max, KINDS[dtype], lanes)
+
+
 def _reduced(f: Function, recipe: Reduced) -> None:
-    """words: sizes of all axes, source with its strides, result with those of the outer axes (the inner one is 1)."""
-    outer, rank = recipe.outer, recipe.outer + recipe.reduced + 1
+    """words: sizes of the kept axes, of the reduced ones, source with its strides, result with those of the kept axes."""
+    kept, rank = recipe.kept, recipe.kept + recipe.reduced
     sizes = [word(f, 1 + axis) for axis in range(rank)]
-    source = _Operand(f, 1 + rank, recipe.source, rank)
-    result = _Operand(f, 2 + 2 * rank, recipe.result, outer)
+    source = Operand(f, 1 + rank, recipe.source, rank)
+    result = Operand(f, 2 + 2 * rank, recipe.result, kept)
     kind, wanted = KINDS[recipe.source], KINDS[recipe.result]
-    start = number(_START[recipe.function], wanted, f.lanes)
-    vector = source.strides[-1 if recipe.along else -2]
+    start = _start(recipe.function, recipe.result, f.lanes)
+    vector = source.strides[kept - 1 if recipe.along else -1]
 
     def read(row: Value, place: Value, mask: Value) -> Value:
         if recipe.unit:
             value = f.load_some(f.at(row, place, kind), kind, mask)
         else:
             value = f.load_strided(f.at(row, f.apply("mul", place, vector)), vector, kind, mask)
+        if recipe.result == "bool":  # whether it is true, whatever kind of number it is
+            value = converted(f, value, "i1")
         return f.select(mask, converted(f, value, wanted), start)
 
     def across(index: list[Value], _: list[Value]) -> None:
-        """The inner axis is the vector: one number of the result a lane."""
+        """The last kept axis is the vector: one number of the result a lane."""
 
         def block(j: Value, _: list[Value]) -> None:
-            mask = f.first_lanes(f.apply("sub", sizes[-1], j))
+            mask = f.first_lanes(f.apply("sub", sizes[kept - 1], j))
 
-            def add(inside: list[Value], held: list[Value]) -> list[Value]:
-                row = source.row(inside, source.row(index), outer)
+            def join(inside: list[Value], held: list[Value]) -> list[Value]:
+                row = source.row(inside, source.row(index), kept)
                 return [emit(f, recipe.function, [held[0], read(row, j, mask)])]
 
-            total = nest(f, sizes[outer:-1], add, [start])
+            total = nest(f, sizes[kept:], join, [start])
             f.store_some(total[0], f.at(result.row(index), j, wanted), mask)
 
-        f.loop(sizes[-1], block, step=f.lanes)
+        f.loop(sizes[kept - 1], block, step=f.lanes)
 
     def along(index: list[Value], _: list[Value]) -> None:
-        """The last reduced axis is the vector, for each number of the inner axis."""
+        """The last reduced axis is the vector: its lanes are joined at the end."""
+        begin = source.row(index)
 
-        def one(j: Value, _: list[Value]) -> None:
-            begin = f.at(source.row(index), f.apply("mul", j, source.strides[-1]))
+        def rows(inside: list[Value], held: list[Value]) -> list[Value]:
+            row = source.row(inside, begin, kept)
 
-            def rows(inside: list[Value], held: list[Value]) -> list[Value]:
-                row = source.row(inside, begin, outer)
+            def block(r: Value, held: list[Value]) -> list[Value]:
+                mask = f.first_lanes(f.apply("sub", sizes[-1], r))
+                return [emit(f, recipe.function, [held[0], read(row, r, mask)])]
 
-                def block(r: Value, held: list[Value]) -> list[Value]:
-                    mask = f.first_lanes(f.apply("sub", sizes[-2], r))
-                    return [emit(f, recipe.function, [held[0], read(row, r, mask)])]
+            return f.loop(sizes[-1], block, held, step=f.lanes)
 
-                return f.loop(sizes[-2], block, held, step=f.lanes)
+        total = nest(f, sizes[kept:-1], rows, [start])
+        f.store(reduced(f, recipe.function, total[0]), result.row(index))
 
-            total = nest(f, sizes[outer:-2], rows, [start])
-            f.store(reduced(f, recipe.function, total[0]), f.at(result.row(index), j, wanted))
-
-        f.loop(sizes[-1], one)
-
-    nest(f, sizes[:outer], across if recipe.along else along)
-
-
-def _largest(f: Function, recipe: Largest) -> None:
-    """words: rows, columns, source with two strides, result; the first of equals, or of NaNs."""
-    rows, columns = word(f, 1), word(f, 2)
-    source, result, kind = _Operand(f, 3, recipe.source, 2), word(f, 6, "ptr"), KINDS[recipe.source]
-
-    def row(i: Value, _: list[Value]) -> None:
-        begin = source.row([i])
-
-        def one(j: Value, held: list[Value]) -> list[Value]:
-            best, place = held
-            here = f.load(f.at(begin, f.apply("mul", j, source.strides[1])), kind)
-            better = f.compare("ugt" if here.floats else "sgt", here, best)
-            if here.floats:
-                better = f.apply("and", better, f.compare("ord", best, best))
-            return [f.select(better, here, best), f.select(better, j, place)]
-
-        found = f.loop(columns, one, [f.load(begin, kind), count(0)], start=count(1))
-        f.store(found[1], f.at(result, i, "i64"))
-
-    f.loop(rows, row)
-
-
-# ---------------------------------------------------------------------- batches
-def _gathered(f: Function, recipe: Gathered) -> None:
-    """words: numbers a row, source, its row stride, result, its row stride. context: first row, rows, permutation."""
-    numbers, source, stride = word(f, 1), word(f, 2, "ptr"), word(f, 3)
-    result, stride_out = word(f, 4, "ptr"), word(f, 5)
-    first, rows = (f.load(f.at(CONTEXT, place, "i64"), "i64") for place in range(2))
-    order = f.load(f.at(CONTEXT, 2, "i64"), "ptr")
-    kind, wanted = KINDS[recipe.source], KINDS[recipe.result]
-
-    def row(i: Value, _: list[Value]) -> None:
-        which = f.load(f.at(order, f.apply("add", first, i), "i64"), "i64")
-        read, write = f.at(source, f.apply("mul", which, stride)), f.at(result, f.apply("mul", i, stride_out))
-
-        def block(j: Value, _: list[Value]) -> None:
-            mask = f.first_lanes(f.apply("sub", numbers, j))
-            value = f.load_some(f.at(read, j, kind), kind, mask)
-            f.store_some(converted(f, value, wanted), f.at(write, j, wanted), mask)
-
-        f.loop(numbers, block, step=f.lanes)
-
-    f.loop(rows, row)
+    nest(f, sizes[: kept - 1] if recipe.along else sizes[:kept], across if recipe.along else along)
 
 
 # ---------------------------------------------------------------------- the loop over steps
 def steps(name: str, make: Make) -> Function:
     """``i64 steps(rows, how many, commits, how many, context, count, gate, batch)``: how many steps were committed.
 
-    `rows` and `commits` are addresses of rows of the table; a gate of address 0 is always open.
+    `rows` and `commits` are addresses of rows of the table; a gate of address 0 is always open. Word 4 of the context is
+    not 0 where a row met an id that there is not; the step is then not committed.
     """
     names = ("before", "how_many", "commits", "how_many_commits", "context", "count", "gate", "batch")
     kinds = ("ptr", "i64", "ptr", "i64", "ptr", "i64", "ptr", "i64")
@@ -358,6 +305,7 @@ def steps(name: str, make: Make) -> Function:
     f = Function(name, given, make, "i64")
     before, how_many, commits, how_many_commits, context, total, gate, batch = given
     gated = f.compare("ne", gate, Value("null", "ptr"))
+    wrong = f.at(context, 4, "i64")
 
     def run(table: Value, rows: Value) -> None:
         def one(k: Value, _: list[Value]) -> None:
@@ -368,16 +316,18 @@ def steps(name: str, make: Make) -> Function:
 
     def step(s: Value, held: list[Value]) -> list[Value]:
         committed, alive = held
-        here = f.label()
-        done, checked, after = f.label(), f.label(), f.label()
+        here, free, done, checked, after = (f.label() for _ in range(5))
         f.do(f"br {alive}, label %{here}, label %{after}")
         before_step = f.block
         f.begin(here)
         f.store(s, f.at(context, 3, "i64"))
         run(before, how_many)
-        f.do(f"br {gated}, label %{checked}, label %{done}")
+        right = f.compare("eq", f.load(wrong, "i64"), count(0))
+        f.do(f"br {gated}, label %{checked}, label %{free}")
+        f.begin(free)
+        f.do(f"br {right}, label %{done}, label %{after}")
         f.begin(checked)
-        is_open = f.compare("ne", f.load(gate, "i8"), number(0, "i8"))
+        is_open = f.apply("and", right, f.compare("ne", f.load(gate, "i8"), number(0, "i8")))
         f.do(f"br {is_open}, label %{done}, label %{after}")
         shut = f.block
         f.begin(done)
@@ -389,6 +339,7 @@ def steps(name: str, make: Make) -> Function:
         f.begin(after)
         edges = [
             (committed.text, "false", before_step),
+            (committed.text, "false", free),
             (committed.text, "false", shut),
             (more.text, "true", committed_block),
         ]

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import MissingImportError
-from . import ir, kernels, products, vectors
+from . import ir, kernels, places, products, vectors
 from .ir import Function, Make
 from .kernels import Steps
-from .products import Product
+from .places import Extreme, Gathered, Taken
+from .products import Product, Windowed
 
 _DIGEST = 32
 
@@ -113,10 +114,13 @@ class Machine:
 
 def made(recipe: Any, name: str, make: Make) -> Function:
     """The function of any recipe."""
-    if isinstance(recipe, Product):
-        return products.product(name, recipe, make)
-    if isinstance(recipe, Steps):
-        return kernels.steps(name, make)
+    match recipe:
+        case Product() | Windowed():
+            return products.product(name, recipe, make)
+        case Steps():
+            return kernels.steps(name, make)
+        case Gathered() | Extreme() | Taken():
+            return places.kernel(name, recipe, make)
     return kernels.kernel(name, recipe, make)
 
 
@@ -139,7 +143,7 @@ def _binding() -> Any:
 @cache
 def _emitter() -> str:
     """The emitter's own text: whoever changes it gets new code."""
-    return "".join(Path(str(each.__file__)).read_text() for each in (ir, vectors, kernels, products))
+    return "".join(Path(str(each.__file__)).read_text() for each in (ir, vectors, kernels, products, places))
 
 
 # ---------------------------------------------------------------------- the folder

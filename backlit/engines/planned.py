@@ -47,6 +47,7 @@ class Plan:
         self.inputs = {leaf: np.zeros(bind(leaf.shape, rows), leaf.dtype) for leaf in graph.inputs}
         gate = () if graph.gate is None else (graph.gate,)
         self.work = 0.0  # multiply-adds of the largest product
+        self.lines: list[tuple[Any, list[Any]]] = []  # the units in order, each with its calls
         self.before = self._plan(self.order((*gate, *graph.outputs)))
         self.after = self._plan(self.order(tuple(graph.updates.values()))) + self._commits()
         self.outputs = [self._before_commit(self.value[node]) for node in graph.outputs]
@@ -75,7 +76,9 @@ class Plan:
         for unit in order:
             nodes = self.members(unit)
             if nodes[-1] not in self.value:
-                calls += self.place(unit)
+                made = self.place(unit)
+                self.lines.append((unit, made))
+                calls += made
                 for node in nodes:
                     self.pool.used(node)
         return calls

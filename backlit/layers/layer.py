@@ -218,14 +218,24 @@ class Layer(Record):
     @arguments.checked
     def add_weight(
         self,
-        name: str,
-        shape: Sequence[Any],
+        name: str | None = None,
+        shape: Sequence[Any] = (),
         initializer: InitializerLike = "glorot_uniform",
         trainable: bool = True,
         regularizer: RegularizerLike | None = None,
         constraint: ConstraintLike | None = None,
     ) -> Leaf:
-        """Make a weight in `build`. Its first values depend on the model's seed and the layer's position alone."""
+        """Make a weight in `build`. Its first values depend on the model's seed and the layer's position alone.
+
+        Without a `name` it is called by its number: weight_0, weight_1, … Raises ArgumentError for a name twice.
+        """
+        name = f"weight_{len(self._weights)}" if name is None else name
+        if name in self._weights:
+            raise ArgumentError(
+                f"layer {self.name!r} ({type(self).__name__}) has a weight {name!r} already.",
+                why="the second would take the place of the first, which is then neither trained nor saved",
+                fix="give each weight a name of its own",
+            )
         if any(isinstance(dim, Rows) for dim in shape):
             raise ShapeError(
                 "a weight has a fixed shape, whatever the number of examples.",

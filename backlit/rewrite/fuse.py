@@ -26,13 +26,31 @@ class Group:
         return [*self.nodes, *self.sums]
 
 
-Unit = Node | Group
+@dataclass(eq=False)
+class Chain:
+    """Nodes that run as one, each read by the next one alone."""
+
+    nodes: list[Node]
+
+    @property
+    def members(self) -> list[Node]:
+        """Everything that the chain computes."""
+        return self.nodes
 
 
-def groups(order: Sequence[Node], fusible: Callable[[Node], bool], total: Callable[[Node], bool]) -> list[Unit]:
+Unit = Node | Group | Chain
+
+
+def groups(
+    order: Sequence[Node],
+    fusible: Callable[[Node], bool],
+    total: Callable[[Node], bool],
+    chain: Callable[[Node], Sequence[Node]] = lambda node: (),
+) -> list[Unit]:
     """The nodes of `order` (inputs first), those that can be fused put together, in an order that can be run.
 
-    `fusible(node)`: elementwise; `total(node)`: the sum over all axes of its input.
+    `fusible(node)`: elementwise; `total(node)`: the sum over all axes of its input; `chain(node)`: what it runs as one
+    with, each read by the next one alone.
     """
     grouping = _Grouping(order)
     for node in order:
@@ -40,6 +58,8 @@ def groups(order: Sequence[Node], fusible: Callable[[Node], bool], total: Callab
             grouping.join(node, [i for i in node.inputs if i.shape == node.shape], sums=False)
         elif total(node):
             grouping.join(node, list(node.inputs), sums=True)
+        elif before := chain(node):
+            grouping.chained([*before, node])
         else:
             grouping.alone(node)
     return grouping.sorted()
@@ -56,6 +76,14 @@ class _Grouping:
 
     def alone(self, node: Node) -> None:
         self._add(node, node)
+
+    def chained(self, nodes: list[Node]) -> None:
+        whole = Chain(nodes)
+        for node in nodes[:-1]:  # nothing but the next one has come to depend on it
+            self.own[whole] = self.own.get(whole, 0) | self.own.pop(node)
+            self.depends[whole] = self.depends.get(whole, 0) | self.depends.pop(node)
+            self.unit[node] = whole
+        self._add(nodes[-1], whole)
 
     def join(self, node: Node, near: Sequence[Node], sums: bool) -> None:
         """Put `node` into a group of `near` that can take it, or into one of its own; groups that it joins become one."""

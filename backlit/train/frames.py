@@ -65,7 +65,8 @@ def same_rows(x: Any, other: Any, what: str) -> None:
         found = f"row {place} is {mine!r} in X and {its!r} in {what}"
         if set(each.index) == set(indexes[0]):
             error = DataError(f"X and {what} have the same rows in another order.", found=found)
-            error.fields.update(why="rows are matched by their places", fix=f"{what} = {what}.loc[X.index]")
+            fix = f"{what} = {what}.loc[X.index]; or {what}.to_numpy(), if only the labels are in another order"
+            error.fields.update(why="rows are matched by their places", fix=fix)
             raise door.refuse(error, "rows")
         warn(
             f"the indexes of X and {what} differ ({found}); the rows are matched by their places. "

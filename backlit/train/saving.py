@@ -65,6 +65,11 @@ def save_model(model: Any, path: Any, overwrite: bool = True) -> None:
 def _entries(model: Any, own: Own, notes: list[str]) -> dict[str, bytes]:
     """The entries of the model's file. `own` collects what is no code of the library, `notes` what that means."""
     said = _described(model, own, notes)
+    weights = {key: leaf.array for key, leaf in model.named_weights().items()}
+    if broken := [key for key, array in weights.items() if not np.isfinite(array).all()]:
+        raise FileError(
+            f"{broken[0]!r} holds NaN or infinity, which no file of a model may.", fix="load an earlier one"
+        )
     slots = {key: slot.array for key, slot in _slots(model).items()}
     if model.asked is None and "left" in vars(model):  # it could not be compiled when it was loaded
         training, slots = model.left
@@ -73,9 +78,7 @@ def _entries(model: Any, own: Own, notes: list[str]) -> dict[str, bytes]:
     table = None if model.columns is None else model.columns.to_json()
     return {
         "model.json": file.to_json(said),
-        "weights.safetensors": file.pack(
-            {**{key: leaf.array for key, leaf in model.named_weights().items()}, **arrays}
-        ),
+        "weights.safetensors": file.pack({**weights, **arrays}),
         "optimizer.safetensors": file.pack(slots),
         "preprocess.json": file.to_json({**model.about, "table": table}),
         "history.csv": _history_csv(model.history),

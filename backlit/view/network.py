@@ -132,8 +132,8 @@ def network(model: Any, x: Any, y: Any = None) -> Network:
     """What a model computes for a batch, and how it would learn from it: nothing of the model is changed."""
     if not model.built:
         raise NotReadyError("the model has no weights yet.", fix="model.build((n,)) with n columns, or fit it")
-    if y is not None:
-        model.need_compiled("trace")
+    if y is not None and model.asked is None:
+        raise NotReadyError("trace with targets needs a compiled model.", fix="model.compile(loss=...) first")
     leaves = [input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in model.inputs]
     learns = y is not None and trains(model)
     with Pass(learns, literal(model.seed or 0, "uint32"), literal(float(model.iterations + 1))) as running:

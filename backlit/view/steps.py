@@ -29,7 +29,7 @@ from .rules import short
 FEW = 6  # numbers of an array that are written out
 _WRITTEN = 48  # characters of an array that is written out
 _AXIS = re.compile(r"axis=\((\d+),\)")
-_SPREAD = re.compile(r"broadcast_to\(([\w']+), shape=\([^()]*\)\)")  # one number stands for all by itself
+_SPREAD = re.compile(r"broadcast_to\(([\w' /*.-]+), shape=\([^()]*\)\)")  # one number stands for all by itself
 
 
 # ---------------------------------------------------------------------- numbers for the eye
@@ -400,8 +400,13 @@ class Reading:
 
 def one_line(lines: str) -> str:
     """A printed formula on one line, as on paper."""
-    *parts, last = printed(_SPREAD.sub(r"\1", _AXIS.sub(r"axis=\1", lines)).replace(", dtype=float64", "")).splitlines()
+    *parts, last = printed(_SPREAD.sub(_bare, _AXIS.sub(r"axis=\1", lines)).replace(", dtype=float64", "")).splitlines()
     return f"{last} where {', '.join(parts)}" if parts else last
+
+
+def _bare(found: re.Match[str]) -> str:
+    """What is spread, in brackets where it is more than a name."""
+    return found[1] if re.fullmatch(r"[\w']+", found[1]) else f"({found[1]})"
 
 
 def _is_number(node: Node) -> bool:

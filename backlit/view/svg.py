@@ -17,13 +17,21 @@ from .layout import Layout, layout
 from .steps import plain, shown
 from .table import in_order
 
-VALUE, SLOPE, AHEAD, BACK = "#0D5BDC", "#1a7f37", "#0096ff", "#C00000"
-STYLE = (
-    "text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}.n{font-weight:700}.v{fill:#0D5BDC}.g{fill:#1a7f37}"
-    ".s{font-size:11px;fill:#57606a}.box{fill:#fff;stroke:#57606a;stroke-width:1.2}.parameter{fill:#fff4d6}"
-    ".data{fill:#eef1f4}.ahead{stroke:#0096ff;fill:none;stroke-width:1.6}.back{stroke:#C00000;fill:none;stroke-width:1.6}"
-    ".halo{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}"
+AHEAD, BACK = "#0096ff", "#C00000"  # the course's blue and red
+_RULES = (
+    "text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}",
+    ".n{font-weight:700}",
+    ".v{fill:#0D5BDC}",
+    ".g{fill:#1a7f37}",
+    ".s{font-size:11px;fill:#57606a}",
+    ".box{fill:#fff;stroke:#57606a;stroke-width:1.2}",
+    ".parameter{fill:#fff4d6}",
+    ".data{fill:#eef1f4}",
+    f".ahead{{stroke:{AHEAD};fill:none;stroke-width:1.6}}",
+    f".back{{stroke:{BACK};fill:none;stroke-width:1.6}}",
+    ".halo{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}",
 )
+STYLE = "".join(f"svg.trace {rule}" for rule in _RULES)  # of this picture alone: a notebook has others
 _LETTER, _SMALL, _LINE = 7.85, 6.7, 18  # width of a monospaced letter at 13 px and at 11 px, height of a line
 _MOST_BOXES = 60  # before runs of steps are drawn as one box
 _GROUPS = 40
@@ -232,7 +240,7 @@ def _heat(row: Row, x: float, y: float) -> Iterator[str]:
 def _svg(t: Any, found: Diagram) -> str:
     labels = [_label(t, edge) for edge in found.edges]
     room = max([72.0, *(max(map(len, pair)) * _LETTER + 14 for pair in labels)])
-    end = max(len(_end_label(t)), len(_end_slope(t))) * _LETTER + 24
+    end = max(len(_end_label(t)), len(_end_slope(t)), len(t.of) + 11) * _LETTER + 24  # room for J after a nudge
     placed = layout([box.size for box in found.boxes], [edge[:2] for edge in found.edges], (room + _BEND, 34))
     left, top, width = 20.0, 44.0, placed.width + 40 + end
     legend = _legend(t, t.blocks)
@@ -258,8 +266,7 @@ def _svg(t: Any, found: Diagram) -> str:
 
 
 def _title(t: Any) -> str:
-    name = t.reading.names[t.reading.root]
-    return f"{t.title + ': ' if t.title else ''}{name} = {shown(t.J)}"
+    return t.title or f"Trace of {t.of}"  # without its value: a quiz asks for that
 
 
 def _escaped(words: str) -> str:

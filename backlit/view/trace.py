@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core import registry
 from ..core.arguments import Finite, Natural, PathLike, checked
 from ..core.errors import ArgumentError, GraphError, UnknownNameError, ValueRangeError, did_you_mean
 from ..core.node import FLOATS, Leaf, Node
@@ -426,6 +425,3 @@ def _fed(feed: Mapping[Any, Any]) -> dict[Node, Any]:
                 "feed gives inputs their arrays.", found=repr(leaf), fix="{x: array} with x = bl.input(…)"
             )
     return {leaf: np.asarray(value, leaf.dtype) for leaf, value in feed.items()}
-
-
-registry.register("view.trace", trace)

@@ -186,6 +186,22 @@ def test_classes_of_ones_own_are_checked_by_name_only():
         Mine(name=3)
 
 
+def test_arguments_passed_on_by_one_s_own_class_are_configuration_too():
+    class Scaled(bl.losses.Loss):
+        def __init__(self, by=1.0, **kwargs):
+            super().__init__(**kwargs)
+            self.by = by
+
+        def formula(self, y, p):
+            return self.by * bl.ops.mean(abs(p - y), axis=-1)
+
+    made = Scaled(2.0, reduction="sum")
+    assert repr(made) == "Scaled(by=2.0, reduction='sum')"
+    again = Scaled.from_config(made.get_config())
+    assert again.reduction == "sum" and again([[0.0], [0.0]], [[1.0], [2.0]]) == 6.0
+    assert repr(bl.initializers.Constant(np.ones(2))) == "Constant(value=array([1., 1.]))"
+
+
 # ---------------------------------------------------------------------- what stays as it was
 def test_signatures_docstrings_and_names_stay():
     assert list(inspect.signature(bl.Model.fit).parameters)[:5] == ["self", "x", "y", "batch_size", "epochs"]

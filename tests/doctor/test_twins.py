@@ -147,7 +147,7 @@ def test_a_relu_for_a_cross_entropy(form, loss):
 
 
 @pytest.mark.parametrize("form", SIGMOID)
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "log_cosh", square], ids=str)
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "log_cosh", square], ids=lambda loss: getattr(loss, "__name__", loss))
 def test_a_sigmoid_for_large_targets(form, loss):
     first = found(Dense(8, "relu"), Dense(1), Lambda(SIGMOID[form], name="last"), loss=loss)
     assert (first.check, first.layer) == ("target_out_of_reach", "last")
@@ -222,3 +222,15 @@ def test_a_counting_metric_of_ones_own():
 
     first = found(Dense(8, "relu"), Dense(1), loss="mse", metrics=[hits])
     assert first.check == "accuracy_of_numbers"
+
+
+def test_convolutions_that_collapse_are_not_told_of_a_width_that_is_none():
+    maps = [bl.layers.Conv2DTranspose(2, 3, name="up"), bl.layers.AveragePooling2D(), Flatten(), Dense(3, name="b")]
+    model = bl.Sequential([bl.Input((4, 4, 1)), *maps])
+    model.compile("adam", "mse")
+    (first,) = model.diagnose(RNG.normal(size=(32, 4, 4, 1)), RNG.normal(size=(32, 3))).findings
+    assert (first.check, first.evidence["layers"], first.fix) == (
+        "linear_layers_collapse",
+        ["up", "b"],
+        "an activation for up",
+    )

@@ -111,6 +111,7 @@ def put(value, path, new):
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::backlit.core.errors.FileWarning")  # an unknown loss: it loads, and predicts
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")  # 1e308 in a float32 network
 @pytest.mark.parametrize("entry", ["model.json", "preprocess.json"])
@@ -346,6 +347,7 @@ def harmful(folder):
     yield "a long field", {**entries, "history.csv": b"epoch,loss\n0," + b"1" * 1_000_000 + b"\n"}
 
 
+@pytest.mark.slow
 def test_files_that_are_made_to_harm_cost_neither_time_nor_memory(tmp_path):
     for number, (name, entries) in enumerate(harmful(tmp_path)):
         write(tmp_path / f"{number:03}.backlit", entries)

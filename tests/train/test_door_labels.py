@@ -181,3 +181,14 @@ def test_set_random_seed_sets_all_three():
     assert drawn[0] == drawn[1]
     with pytest.raises(ArgumentError):
         bl.utils.set_random_seed("seven")
+
+
+@pytest.mark.parametrize(
+    ("units", "loss", "y"), [(3, "sparse_categorical_crossentropy", Y), (3, "mse", np.eye(3)[Y]), (1, "mse", X[:, 0])]
+)
+def test_answers_for_places_and_one_y_an_example_ask_for_flatten(units, loss, y):
+    maps = X.repeat(3, axis=1).reshape(-1, 3, 3)
+    model = bl.Sequential([Dense(4, "relu"), Dense(units, "softmax" if units > 1 else None)])
+    model.compile("adam", loss)
+    with pytest.raises(ShapeError, match=r"fix +Flatten\(\) or a global pooling"):
+        model.fit(maps, y, verbose=0)

@@ -111,3 +111,23 @@ def test_a_tail_of_other_classes_is_announced_and_may_be_stratified(capsys) -> N
 
     model.fit(X, labels, validation_split=0.25, validation_stratify=True, verbose=0, callbacks=[Look()])
     assert np.bincount(seen["train"]).tolist() == [6, 6, 6]
+
+
+def test_weights_of_ones_own_need_no_name_but_no_name_twice() -> None:
+    class Affine(bl.layers.Layer):
+        def __init__(self, names: tuple[str | None, str | None]) -> None:
+            super().__init__()
+            self.names = names
+
+        def build(self, shape):  # type: ignore[no-untyped-def]
+            self.w = self.add_weight(shape=(shape[-1], 1), initializer="ones", name=self.names[0])
+            self.b = self.add_weight(shape=(1,), initializer="zeros", name=self.names[1])
+
+        def call(self, x):  # type: ignore[no-untyped-def]
+            return x @ self.w + self.b
+
+    layer = Affine((None, None))
+    assert layer(X) == pytest.approx(X.sum(axis=1, keepdims=True), rel=1e-6)
+    assert list(layer.named_weights()) == ["weight_0", "weight_1"]
+    with pytest.raises(bl.BacklitError, match="has a weight 'w' already"):
+        Affine(("w", "w"))(X)

@@ -377,7 +377,7 @@ def test_what_belongs_into_the_stream_is_refused_beside_it(option):
 NO_STREAMS = [iter(()), lambda: None, lambda: 3, {1, 2}, {}.values(), Loader, object(), range(0)]
 
 
-@pytest.mark.parametrize("x", NO_STREAMS, ids=repr)
+@pytest.mark.parametrize("x", NO_STREAMS, ids=lambda x: type(x).__name__)
 @pytest.mark.parametrize("call", ["fit", "evaluate", "predict"])
 def test_what_gives_no_batches_is_refused(x, call):
     model = network()

@@ -242,6 +242,9 @@ def test_every_step_of_a_random_graph(drawn):
     before = {leaf: np.array(leaf.array) for leaf in drawn.variables}
     t = bl.trace(J, feed)
     asked = [node for node in topological([J]) if not node.several and node.dtype in FLOATS and node.inputs]
+    close = {"rtol": 1e-9, "atol": 1e-9, "equal_nan": True}
+    if any(node.dtype == "float32" for node in asked):  # what a record makes in float32 is traced in float64
+        close |= {"rtol": 1e-4, "atol": 1e-4}
     known = values([J], feed)
     found = bl.grad(J, asked)
     slopes = values(found, feed)
@@ -249,8 +252,8 @@ def test_every_step_of_a_random_graph(drawn):
         place = t.reading.worked.place[node]
         if place in t.reading.names and place in t.reading.reads:
             step = t[t.reading.names[place]]
-            assert np.allclose(step.value, known[node], rtol=1e-9, atol=1e-9, equal_nan=True)
-            assert np.allclose(step.derivative, slopes[g], rtol=1e-9, atol=1e-9, equal_nan=True)
+            assert np.allclose(step.value, known[node], **close)
+            assert np.allclose(step.derivative, slopes[g], **close)
             assert np.shape(step.derivative) == bind(node.shape, 3)
     counts = t.counts
     assert counts.sum == counts.nodes + counts.parameters
@@ -268,10 +271,9 @@ def test_nudges_tend_to_the_derivative(seed):
     t = bl.trace(bl.name(ops.mean(nn.softplus(H * 2)), "J"))
     for name in ("W", "Z", "H", "X"):
         index = tuple(int(rng.integers(n)) for n in np.shape(t[name].value))
-        wide, narrow = t.nudge(name, [1e-2, 1e-5], index=index)
         slope = t[name].derivative[index]
-        assert narrow.derivative == slope == pytest.approx(narrow.ratio, rel=1e-3, abs=1e-6)
-        assert abs(narrow.ratio - slope) <= abs(wide.ratio - slope) + 1e-8
+        for nudge in t.nudge(name, [1e-2, 1e-3, 1e-5], index=index):  # the error shrinks with eps
+            assert nudge.derivative == slope and abs(nudge.ratio - slope) <= 30 * nudge.eps + 1e-8
 
 
 SCALARS = (nn.tanh, nn.sigmoid, nn.relu, nn.softplus, nn.gelu, ops.square, ops.exp, nn.leaky_relu, lambda z: z + 1)
@@ -300,7 +302,7 @@ def test_a_formula_with_numbers_in_it_gives_the_value(a, b):
     left, right = t["J"].numbers.split(" * ")
     first, last = right.rsplit(" - ", 1)
     number = [float(each.strip("()")) for each in (left, first, last)]
-    assert number[0] * number[1] - number[2] == pytest.approx(t.J, rel=1e-5, abs=1e-5)
+    assert number[0] * number[1] - number[2] == pytest.approx(t.J, abs=2e-5 * (abs(a * b) + 2))
 
 
 def test_a_trace_keeps_the_numbers_of_its_moment():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.core import registry
 from backlit.core.registry import find
 from backlit.engines.reference import values
 from backlit.layers import Dense, Dropout
@@ -102,6 +103,28 @@ def test_the_prediction_alone():
     assert t["A2"].value == pytest.approx(model.predict(X), rel=1e-6)
     assert t.backward == [] and t["W1"].derivative is None and "back" not in str(t).splitlines()
     assert ET.fromstring(t.to_svg()) is not None and "quiz" in t.to_html()
+
+
+class Squash(bl.layers.Layer):
+    """A layer of somebody's own."""
+
+    def build(self, shape):
+        self.w = self.add_weight("w", (shape[-1], 2))
+
+    def call(self, x, training=False):
+        return bl.nn.tanh(x @ self.w)
+
+
+@pytest.mark.filterwarnings("ignore::backlit.core.errors.FileWarning")
+def test_a_model_without_the_code_of_its_layers_is_traced_as_it_predicts(tmp_path, monkeypatch):
+    model = chain(Squash(), Dense(1), shape=(3,))
+    model.save(tmp_path / "m.backlit")
+    wanted = model.trace(X, Y)
+    for key in [key for key in registry.names("layer.") if "quash" in key]:
+        monkeypatch.delitem(registry._table, key)
+    t = bl.load_model(tmp_path / "m.backlit").trace(X, Y)
+    assert pytest.approx(t.J) == wanted.J and "as it predicts" in t.title
+    assert sorted(map(np.size, weights_of(t).values())) == sorted(map(np.size, weights_of(wanted).values()))
 
 
 # ---------------------------------------------------------------------- layers and units

@@ -85,6 +85,13 @@ def full_of(value: Any) -> None:
 listed: Any = [Scale]
 
 
+def not_finite() -> None:
+    """Save weights that are NaN."""
+    model = built()
+    model.get_layer("out").kernel.array[...] = np.nan
+    model.save(Path(tempfile.gettempdir()) / "never written.backlit")
+
+
 def cases() -> dict[str, Callable[[], object]]:
     """Wrong files."""
     return {
@@ -107,6 +114,7 @@ def cases() -> dict[str, Callable[[], object]]:
         "no file of weights": lambda: built().load_weights("nothing.npz"),
         "a folder that is not there": lambda: built().save("no/such/folder/model.backlit"),
         "what JSON cannot hold": lambda: full_of(np.ones(3)),
+        "weights that are not finite": not_finite,
         "a configuration of another class": lambda: bl.Sequential.from_config(functional().get_config()),
     }
 
