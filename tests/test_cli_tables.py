@@ -376,3 +376,36 @@ def test_any_table_is_learnt_or_refused_in_words(seed):
         for command in (["predict", "data.backlit", "new.csv", "--json"], ["evaluate", "data.backlit"]):
             code, out, err = backlit(*command)
             assert code == 0 and out, err
+
+
+# ---------------------------------------------------------------------- the numbers of rows
+def test_rows_keep_the_numbers_that_they_have_in_the_file(homes):
+    homes["price"] = homes["size"].fillna(80.0) * 3000
+    homes.loc[[3, 50, 120], "price"] = np.nan
+    lines = homes.to_csv(index=False).splitlines()
+    lines[11] += ",one field too many"
+    Path("gaps.csv").write_text("\n".join(lines))
+    fitted("gaps.csv", "--target", "price", "--epochs", "60")
+    own = strictly(backlit("predict", "gaps.backlit", "--json")[1])["predictions"]
+    rows = [each["row"] for each in own]
+    assert not {3, 10, 50, 120} & set(rows) and max(rows) > 200
+    code, out, err = backlit("predict", "gaps.backlit", "gaps.csv", "--json")
+    every = {each["row"]: each["price"] for each in strictly(out)["predictions"]}
+    assert code == 0 and "1 bad row of 240 skipped: line 12: 7 fields" in err
+    assert sorted(every) == [row for row in range(240) if row != 10]
+    assert all(every[each["row"]] == pytest.approx(each["price"], rel=1e-4) for each in own)
+    told = backlit("fit", "gaps.csv", "--target", "price", "--epochs", "5", "--overwrite", "--quiet")[1]
+    worst = dict(re.findall(r"row (\d+): true ([\d,]+), ", told))
+    assert len(worst) == 4
+    for row, true in worst.items():
+        assert float(true.replace(",", "")) == pytest.approx(homes.price[int(row)], abs=1)
+
+
+def test_rows_of_json_lines_keep_their_numbers_too(homes):
+    fitted("homes.csv", "--target", "price", "--epochs", "3")
+    lines = homes.drop(columns="price").to_json(orient="records", lines=True, date_format="iso").splitlines()
+    lines[4] = "no object"
+    Path("new.jsonl").write_text("\n".join(lines))
+    code, out, err = backlit("predict", "homes.backlit", "new.jsonl", "--json")
+    assert code == 0 and "1 line of 240 skipped" in err
+    assert [each["row"] for each in strictly(out)["predictions"]] == [row for row in range(240) if row != 4]

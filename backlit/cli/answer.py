@@ -66,7 +66,7 @@ def _test_rows(model: Any, data: Dataset) -> _Asked:
 
 def _named(model: Any, model_file: Path, source: str, target: str | None) -> _Asked:
     """The rows of data that the user names: the test rows where they are the model's own, else all."""
-    data = _labelled(model, source, target)
+    data = _told(_labelled(model, source, target))
     if fingerprint(data) == model.about.get("fingerprint"):
         return _test_rows(model, data)
     problem = recipe.measured(data, model, model.about.get("task"))
@@ -161,7 +161,7 @@ def predict(model_file: Path, data: str | None, out: Path | None, overwrite: boo
 
 def _unlabelled(model: Any, source: str) -> Dataset:
     """The rows of DATA; a target that is among its columns is told and left out."""
-    data = read(source, labelled=False)
+    data = _told(read(source, labelled=False))
     targets = [name for name in _targets(model) if data.frame is not None and name in data.frame.columns]
     if not targets:
         return data
@@ -169,6 +169,14 @@ def _unlabelled(model: Any, source: str) -> Dataset:
         f"backlit: {', '.join(map(repr, targets))} of {source} is left aside: it is what is predicted.", err=True
     )
     return replace(data, frame=data.frame.drop(columns=targets))
+
+
+def _told(data: Dataset) -> Dataset:
+    """The data; rows of the file that are not among them are told."""
+    for note in data.notes:
+        if " skipped" in note or " left out" in note:
+            click.echo(f"backlit: {note}", err=True)
+    return data
 
 
 def _targets(model: Any) -> list[str]:
@@ -190,7 +198,7 @@ def _blocks(model: Any, task: str, data: Dataset, numbers: np.ndarray | None) ->
     for start in range(0, len(data.X), _ROWS):
         part = slice(start, start + _ROWS)
         X = _numbers(model, data, part)
-        rows = (np.arange(start, start + len(X)) if numbers is None else numbers[part]).tolist()
+        rows = data.numbers(np.arange(start, start + len(X)) if numbers is None else numbers[part]).tolist()
         if task == "regression":
             values = model.predict(X).reshape(len(X), -1)
             yield [[row, *each] for row, each in zip(rows, values, strict=True)]

@@ -53,5 +53,7 @@ def _echo(text: str) -> None:
 
 
 def _file(path: Path) -> dict[str, Any]:
-    said = from_json(read(path)["model.json"], path)
-    return {"path": str(path), "format": said["format"], "bytes": path.stat().st_size}
+    size = path.stat().st_size
+    if path.suffix == ".keras":
+        return {"path": str(path), "format": "of Keras", "bytes": size}
+    return {"path": str(path), "format": from_json(read(path)["model.json"], path)["format"], "bytes": size}

@@ -153,7 +153,8 @@ def _print_worst(screen: Console, problem: recipe.Problem, X: Any, y: Any, p: An
     if not worst:
         screen.print("\nNo mistake on the test rows.")
         return
-    names, rows = [one_line(name, 30) for name in problem.classes or ()], problem.parts.test
+    names = [one_line(name, 30) for name in problem.classes or ()]
+    rows = problem.data.numbers(problem.parts.test)
     screen.print("\nWorst mistakes:")
     titles = [
         f"row {rows[each['row']]}\n{names[each['true']]} taken for {names[each['predicted']]} "
@@ -179,7 +180,7 @@ def _print_beside(screen: Console, blocks: Sequence[Sequence[str]]) -> None:
 
 def _print_worst_errors(screen: Console, outcome: recipe.Outcome, X: Any, y: Any) -> None:
     screen.print("Worst errors on test rows:")
-    rows = outcome.problem.parts.test
+    rows = outcome.problem.data.numbers(outcome.problem.parts.test)
     names = recipe.target_names(outcome.problem.data.target, y.shape[1])
     for each in scores.worst_errors(y, outcome.model.predict(X), _PICTURES):
         which = f"{one_line(names[each['output']], _NAME)}: " if "output" in each else ""

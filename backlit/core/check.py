@@ -35,7 +35,7 @@ class Finding:
     consequences: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.said}\n  fix  {self.fix}"
+        return f"{self.severity}: {self.said}" + (f"\n  fix  {self.fix}" if self.fix else "")
 
     @property
     def said(self) -> str:

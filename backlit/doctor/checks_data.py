@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -201,11 +201,10 @@ class TailOfOtherClasses(Check):
                 here, there = (_counts(side[head.place], head) for side in (subject.y, subject.validation.y))
                 if here is not None and there is not None:
                     lost = [c for c in here if c not in there]
-                    chance = _chance(sum(here[c] for c in lost), sum(here.values()), sum(there.values())) * len(here)
                     values = {
                         "never_trained": [c for c in there if c not in here],
                         "never_judged": lost,
-                        "chance": chance,
+                        "chance": _chance(len(lost), here, there),
                     }
                     yield {"layer": None, "share": share, **values}
 
@@ -233,12 +232,23 @@ class TailOfOtherClasses(Check):
         return network(Dense(8, "relu"), Dense(3), loss=sparse()), points(), classes(3), {"validation_split": 0.25}
 
 
-def _chance(lost: int, trained: int, held: int) -> float:
-    """The chance that none of `lost` rows is among `held` ones, drawn from all; at most 1."""
-    every, others = trained + held, trained + held - lost  # C(others, held) / C(every, held)
+def _chance(lost: int, here: Mapping[int, int], there: Mapping[int, int]) -> float:
+    """At most how likely it is that `lost` classes or more have no row there, were the rows in random order.
+
+    Chernoff's bound for the number of classes without a row, which is mu on average: exp(lost - mu) (mu / lost)^lost.
+    """
+    trained, held = sum(here.values()), sum(there.values())
+    mean = sum(math.exp(_log_absent(here[c] + there.get(c, 0), trained, held)) for c in here)
+    return math.exp(lost - mean + lost * math.log(mean / lost)) if lost > mean > 0 else float(lost <= mean)
+
+
+def _log_absent(rows: int, trained: int, held: int) -> float:
+    """The logarithm of the chance that none of `rows` is among `held` ones, drawn from all."""
+    every, others = trained + held, trained + held - rows  # C(others, held) / C(every, held)
+    if others < held:
+        return -math.inf
     gamma = math.lgamma
-    logarithm = gamma(others + 1) - gamma(others - held + 1) - gamma(every + 1) + gamma(trained + 1)
-    return min(1.0, math.exp(logarithm)) if lost else 1.0
+    return gamma(others + 1) - gamma(others - held + 1) - gamma(every + 1) + gamma(trained + 1)
 
 
 def _counts(y: Any, head: HeadFacts) -> dict[int, int] | None:

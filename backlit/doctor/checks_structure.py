@@ -31,6 +31,7 @@ class LinearLayersCollapse(Check):
         for run in subject.facts.linear.chains():
             if any(leaf not in trained for one in run for leaf in one.weights):
                 continue  # a frozen layer is there for what it has learnt elsewhere
+            run = list({one.layer: one for one in run}.values())  # a shared layer is called twice and named once
             last, inner = run[-1], run[:-1]
             narrow = any(one.width < min(one.fan_in, last.width) for one in inner)
             yield {

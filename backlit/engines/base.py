@@ -26,6 +26,7 @@ from ..core.walk import Graph
 
 Array = np.ndarray[Any, Any]
 ENGINES = ("planned", "reference", "compiled", "xla")  # a new engine is a module and its name here
+_PACKAGES = {"compiled": "llvmlite", "xla": "jax"}  # what an engine needs beyond NumPy
 
 
 @dataclass(frozen=True)
@@ -199,9 +200,11 @@ def chosen(name: str) -> str:
     """
     if name != "auto":
         return name
-    return "compiled" if _installed("llvmlite") else "planned"
+    return "compiled" if installed("compiled") else "planned"
 
 
 @cache
-def _installed(package: str) -> bool:
-    return find_spec(package) is not None
+def installed(name: str) -> bool:
+    """Whether the package that an engine stands on is there."""
+    package = _PACKAGES.get(name)
+    return package is None or find_spec(package) is not None

@@ -49,6 +49,14 @@ class CompiledPlan(Plan):
         """The nodes that no kernel computes: NumPy is called for them, between two stretches of machine code."""
         return [unit for unit, calls in self.lines if not all(isinstance(call, Row) for call in calls)]
 
+    def how(self, calls: Sequence[Any]) -> str:
+        """Machine code, unless something calls back."""
+        return "machine code" if all(isinstance(call, Row) for call in calls) else "NumPy, called back"
+
+    def alone(self, calls: Sequence[Any]) -> tuple[Callable[[], None], int]:
+        """A function that performs these calls, and how often."""
+        return self.tabled.alone(calls)
+
     # ------------------------------------------------------------------ what `planned` asks for
     def order(self, roots: Sequence[Node]) -> Sequence[Any]:
         """Groups are placed as one; whatever the gate does not need may run before it all the same."""

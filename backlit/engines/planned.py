@@ -24,6 +24,7 @@ from ..core.walk import Graph, expand, strip_marks, topological
 from ..rewrite import tidy
 from ..rewrite.rule import apply
 from .base import Array, Program, Result, Run, Source, rows_of
+from .listing import Line, described, measured
 from .scalars import TABLE
 from .threads import blas_threads
 
@@ -49,7 +50,9 @@ class Plan:
         self.work = 0.0  # multiply-adds of the largest product
         self.lines: list[tuple[Any, list[Any]]] = []  # the units in order, each with its calls
         self.before = self._plan(self.order((*gate, *graph.outputs)))
-        self.after = self._plan(self.order(tuple(graph.updates.values()))) + self._commits()
+        self.after = self._plan(self.order(tuple(graph.updates.values())))
+        self.commits = self._commits()
+        self.after += self.commits
         self.outputs = [self._before_commit(self.value[node]) for node in graph.outputs]
         self.gate = None if graph.gate is None else self.value[graph.gate]
 
@@ -122,6 +125,32 @@ class Plan:
         out = self.pool.take(node, bind(node.shape, self.rows))
         self.value[node] = out
         return self.compute(node, inputs, attrs, out)
+
+    def listing(self) -> list[Line]:
+        """What runs, in order; last what writes the new values."""
+        made = [
+            described(self.members(unit), self.rows, self.how(calls), *self.alone(calls))
+            for unit, calls in self.lines
+            if calls
+        ]
+        if self.commits:
+            size = sum(leaf.array.nbytes for leaf in self.graph.updates)
+            words, how = f"{len(self.graph.updates)} new values written", self.how(self.commits)
+            made.append(Line((), words, size, how, 0.0, *self.alone(self.commits)))
+        return made
+
+    def how(self, calls: Sequence[Any]) -> str:
+        """Who performs these calls."""
+        return "NumPy"
+
+    def alone(self, calls: Sequence[Any]) -> tuple[Callable[[], None], int]:
+        """A function that performs these calls, and how often."""
+
+        def run() -> None:
+            for call in calls:
+                call()
+
+        return run, 1
 
     def _view(self, node: Node, inputs: list[Any], attrs: dict[str, Any]) -> list[Any]:
         made = node.op.ref(*inputs, **attrs)
@@ -276,7 +305,7 @@ class PlannedProgram:
     """A graph with idle plans for the numbers of rows it met; every running call has a plan of its own."""
 
     def __init__(self, graph: Graph):
-        self.graph = prepare(graph)
+        self.given, self.graph = graph, prepare(graph)
         self.idle: dict[int | None, list[Plan]] = {}
         self.lock = threading.Lock()
 
@@ -287,6 +316,27 @@ class PlannedProgram:
                 return plans.pop()
         with np.errstate(all="ignore"):
             return self.make(rows)
+
+    def prepared(self, nodes: Sequence[Node]) -> list[Node]:
+        """What became of nodes of the graph that was given."""
+        return apply(expand(strip_marks([*self.given.roots, *nodes])), tidy.RULES)[len(self.given.roots) :]
+
+    def listing(self, rows: int | None) -> list[Line]:
+        """What runs for that number of rows."""
+        plan = self._borrow(rows)
+        try:
+            return plan.listing()
+        finally:
+            self._return(plan)
+
+    def profile(self, feed: Mapping[Leaf, Any]) -> list[tuple[Line, float]]:
+        """What runs on these inputs, each line with the seconds that it takes alone; nothing is changed."""
+        plan = self._borrow(rows_of(feed))
+        try:
+            with blas_threads(plan.work):
+                return measured(plan, plan.listing(), feed)
+        finally:
+            self._return(plan)
 
     def make(self, rows: int | None) -> Plan:
         """A plan for that number of rows."""

@@ -4,6 +4,7 @@ with it."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..core.op import UNUSABLE
 from ..core.shapes import bind, show
 from ..core.walk import Graph, topological
 from .base import Array, Program, Result, Run, Source, rows_of
+from .listing import Line, described, timed
 from .scalars import TABLE
 
 
@@ -125,6 +127,21 @@ class ReferenceProgram:
             if not result.committed:
                 return Run(table[: place + 1], place)
         return Run(table, count)
+
+    def prepared(self, nodes: Sequence[Node]) -> list[Node]:
+        """The nodes themselves: nothing is rewritten."""
+        return list(nodes)
+
+    def listing(self, rows: int | None, known: Mapping[Node, Any] | None = None) -> list[Line]:
+        """Every node; with the values of all of them, ready to be timed."""
+        order = [
+            node for node in topological(self.graph.roots, _below) if not isinstance(node, Leaf) and node.body is None
+        ]
+        return [described([node], rows, "NumPy", partial(_value_of, node, known or {}, rows)) for node in order]
+
+    def profile(self, feed: Mapping[Leaf, Any]) -> list[tuple[Line, float]]:
+        """Every node with the seconds that it takes alone; nothing is changed."""
+        return timed(self.listing(rows_of(feed), values(self.graph.roots, feed)))
 
 
 def _copied(value: Any) -> Any:

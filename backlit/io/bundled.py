@@ -38,6 +38,7 @@ class Dataset:
         columns = Columns.infer(data.frame, rows=train)
         data = replace(data, X=columns.encode(data.frame), columns=columns.encoded, frame=None)
 
+    `rows` says which row of the file each one is, from 0, where some of them were skipped or left out; None: all, in order.
     `y` has no rows where the data were read without labels (`read(..., labelled=False)`).
     """
 
@@ -51,6 +52,11 @@ class Dataset:
     image: tuple[int, ...] | None
     notes: tuple[str, ...] = ()
     frame: Any = None
+    rows: np.ndarray | None = None
+
+    def numbers(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of this data as the numbers that they have in the file."""
+        return rows if self.rows is None else self.rows[rows]
 
 
 def load(name: str) -> Dataset:

@@ -60,6 +60,10 @@ class Columns:
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        out = f", {len(self.left_out)} left out" if self.left_out else ""
+        return f"<Columns: {len(self.used)} used, {len(self.encoded)} numbers{out}>"
+
     @classmethod
     def infer(cls, frame: Any, rows: Any = None) -> Columns:
         """Decide what each column is from all rows of a table; take fills and categories from `rows` (indices or a mask).

@@ -46,21 +46,22 @@ def read(path: Path) -> tuple[Any, list[str]]:
     rows: list[_Record] = [] if names is not None else [first]
     names = names or tuple(f"x{k}" for k in range(len(first[1])))
     rows += [record for record in records if record[1] != []]
-    whole = _whole(path, names, rows, notes)
+    places, whole = _whole(path, names, rows, notes)
     if not whole:
         raise _refused(path, "has names but no rows", "rows of values below the names", ", ".join(names[:20]))
     said = f"{counted(len(whole), 'row')}, {counted(len(names), 'column')}"
     notes.insert(0, f"{said} separated by {_SPOKEN[separator]}" if len(names) > 1 else said)
-    return frame(names, zip(*whole, strict=True)), notes
+    return frame(names, zip(*whole, strict=True), places), notes
 
 
-def frame(names: Sequence[str], columns: Any) -> Any:
-    """A DataFrame of Python objects, as they are."""
+def frame(names: Sequence[str], columns: Any, places: Sequence[int]) -> Any:
+    """A DataFrame of Python objects, as they are; its index says which row of the file each one is, from 0."""
     import pandas
 
-    return pandas.DataFrame(
+    made = pandas.DataFrame(
         {name: pandas.Series(column, dtype=object) for name, column in zip(names, columns, strict=True)}
     )
+    return made.set_axis(places, axis="index")
 
 
 def decoded(path: Path) -> tuple[str, list[str]]:
@@ -142,9 +143,11 @@ def _names(first: list[str], notes: list[str]) -> tuple[str, ...] | None:
     return names
 
 
-def _whole(path: Path, names: Sequence[str], rows: list[_Record], notes: list[str]) -> list[list[str]]:
-    """The rows with one field for each name; the others are told, or too many."""
-    whole = [fields for _, fields in rows if fields is not None and len(fields) == len(names)]
+def _whole(
+    path: Path, names: Sequence[str], rows: list[_Record], notes: list[str]
+) -> tuple[list[int], list[list[str]]]:
+    """The rows with one field for each name, and their numbers among all; the others are told, or too many."""
+    kept = [(place, fields) for place, (_, fields) in enumerate(rows) if fields and len(fields) == len(names)]
     bad = [(line, fields) for line, fields in rows if fields is None or len(fields) != len(names)]
     told = [
         f"line {line}: {'broken quotes' if fields is None else counted(len(fields), 'field')}" for line, fields in bad
@@ -159,7 +162,7 @@ def _whole(path: Path, names: Sequence[str], rows: list[_Record], notes: list[st
         )
     if bad:
         notes.append(f"{counted(len(bad), 'bad row')} of {len(rows)} skipped: {shortened(told, 6)}")
-    return whole
+    return [place for place, _ in kept], [fields for _, fields in kept]
 
 
 def _mended(names: Sequence[str], bad: list[_Record], rows: int) -> str:
@@ -176,7 +179,8 @@ def read_json_lines(path: Path) -> tuple[Any, list[str]]:
     """
     text, notes = decoded(path)
     found: list[dict[str, Any]] = []
-    bad = []
+    places: list[int] = []
+    bad: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -185,6 +189,7 @@ def read_json_lines(path: Path) -> tuple[Any, list[str]]:
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
+            places.append(len(found) + len(bad))
             found.append(value)
         else:
             bad.append(f"line {number}")
@@ -195,4 +200,4 @@ def read_json_lines(path: Path) -> tuple[Any, list[str]]:
     if bad:
         notes.append(f"{counted(len(bad), 'line')} of {total} skipped, no JSON objects: {shortened(bad)}")
     names = list(dict.fromkeys(key for row in found for key in row))
-    return frame(names, ([row.get(name) for row in found] for name in names)), notes
+    return frame(names, ([row.get(name) for row in found] for name in names), places), notes

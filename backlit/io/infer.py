@@ -114,7 +114,8 @@ def _quantity(kind: Quantity, whole: Cells, present: np.ndarray, rows: Any) -> K
     missing = bool((whole.missing if rows is None else whole.missing[rows]).any())
     counted = (present - kind.zero).astype(np.float32)
     if counted.min() == counted.max() and not missing:
-        return f"it has a single value{_of_training(rows)}, {kind.shown(float(present[0]))}"
+        same = "a single value" if present.min() == present.max() else "values that are all the same in float32"
+        return f"it has {same}{_of_training(rows)}, {kind.shown(float(present[0]))}"
     return replace(kind, fill=float(np.median(present)), flag=missing)
 
 

@@ -200,6 +200,7 @@ def _table(path: Path, wanted: tuple[str, ...] | None, labelled: bool) -> Datase
         image=None,
         notes=tuple(notes),
         frame=frame[features].reset_index(drop=True),
+        rows=frame.index.to_numpy(),
     )
 
 

@@ -317,7 +317,7 @@ def _out_of_range(who: str, array: Any, wanted: tuple[int, ...], loss: Loss, exp
 def _misfit(who: str, array: Any, wanted: tuple[int, ...], loss: Loss, output: Shape) -> BacklitError:
     fix = "give the last layer as many units as y has columns, or choose the loss that fits y"
     if len(wanted) > 1 + (not loss.labels) and array.ndim < len(wanted):
-        fix = "Flatten() or a global pooling before the last layers: the output has one answer a place, y one an example"
+        fix = "Flatten() or a global pooling before the last layers: the output has an answer per place, y per example"
     elif loss.labels and array.ndim == 2 and array.shape[1] == output[-1]:
         fix = "y looks one-hot: use CategoricalCrossentropy, or pass y.argmax(axis=1)"
     elif not loss.labels and array.ndim == 1 and output[-1] != 1:

@@ -219,7 +219,8 @@ class Model(Functional, Views):
 
         `optimizer`: a name or object; None is Adam(learning_rate=0.001), and says so. `loss`, `metrics`,
         `weighted_metrics`: names or objects; for several outputs a list or a dict by output. `loss_weights`: the
-        outputs' shares of the total loss. `engine`: "auto", "planned" or "reference". Keras's `run_eagerly`,
+        outputs' shares of the total loss. `engine`: "auto" (compiled where llvmlite is installed, else planned),
+        "compiled", "planned", "reference" or "xla". Keras's `run_eagerly`,
         `steps_per_execution` and `jit_compile` change nothing here.
         """
         for name in ("train_step", "test_step", "predict_step", "compute_loss"):

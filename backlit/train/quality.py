@@ -69,6 +69,8 @@ def survey(data: Dataset) -> Survey:
     if len(data.y):
         task, reason = recipe.decide(data)
         y, classes = recipe.targets(data, task)
+        if task == "regression":
+            recipe.must_have_squares(data.target, y)
         told = {"name": data.target, "task": task, "why": reason, **_spread(y, classes)}
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     found += examine(data.X, data.columns, y, classes)

@@ -16,6 +16,7 @@ from ..core.seed import set_seed
 from ..io.bundled import Dataset
 from ..io.columns import Columns
 from ..io.kinds import Number, shortened
+from ..io.sources import counted
 from ..io.split import MIN_PER_CLASS, Split, split
 from ..layers.activation import Activation
 from ..layers.dense import Dense
@@ -32,6 +33,7 @@ TASKS = scores.TASKS
 PATIENCE = 15
 # Whole-number targets with more different values than these, or than a tenth of the rows, are amounts and not names.
 _MOST_CLASSES, _MOST_IN_FLOATS = 100, 20
+_FINEST = 1e-12  # the least range of a quantity; the greatest is 1 / _FINEST
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def prepare(data: Dataset, seed: int = 0, task: str | None = None) -> Problem:
         decided, why = _asked(data, task), "asked for"
     y, classes = targets(data, decided)
     _must_differ(data, y, classes)
+    if decided == "regression":
+        must_have_squares(data.target, y)
     parts, choice = _parted(y, classes, seed)
     if classes is not None and y.ndim == 1 and (different := len(np.unique(y))) > len(y) // 2:
         raise DataError(
@@ -133,6 +137,19 @@ def _must_differ(data: Dataset, y: np.ndarray, classes: tuple[str, ...] | None) 
             why="there is nothing to learn from it",
             fix="name another column as the target",
         )
+
+
+def must_have_squares(target: str, y: np.ndarray) -> None:
+    """Refuse with DataError quantities (m, k) so small or large that float32 does not hold the squares of their errors."""
+    for name, spread in zip(target_names(target, y.shape[1]), np.ptp(y, axis=0).tolist(), strict=True):
+        if spread and not _FINEST <= spread <= 1 / _FINEST:
+            raise DataError(
+                f"{name!r} is counted in a unit that is too {'small' if spread > 1 else 'large'}.",
+                expected=f"a greatest less a least value from {_FINEST:g} to {1 / _FINEST:g}",
+                found=f"{spread:.4g}",
+                why="float32 does not hold the squares of such errors",
+                fix="multiply or divide the column by a power of ten",
+            )
 
 
 def _parted(y: np.ndarray, classes: tuple[str, ...] | None, seed: int) -> tuple[Split, Choice]:
@@ -212,7 +229,8 @@ def numbers_for(data: Dataset, model: Any) -> Dataset:
     columns = model.columns
     if columns is None:
         known = [str(name) for name in model.about.get("columns") or ()]
-        columns = Columns(tuple(map(Number, known if known and set(known) <= set(names) else names)))
+        by_name = known and (set(known) <= set(names) or len(known) != len(names))
+        columns = Columns(tuple(map(Number, known if by_name else names)))
     passed_over = dict(columns.left_out)
     others = [name for name in names if name not in columns.names and name not in passed_over]
     if others and set(columns.names) <= set(names):
@@ -247,7 +265,7 @@ def decide(data: Dataset) -> tuple[str, str]:
     whole = y.dtype.kind in "iub" or bool((y == np.floor(y)).all())
     most = _MOST_CLASSES if y.dtype.kind in "iub" else _MOST_IN_FLOATS
     if len(values) <= 2 or (whole and len(values) <= min(most, len(y) // 10)):
-        return _kind(len(values)), f"y has only {len(values)} values; or --task regression"
+        return _kind(len(values)), f"y has only {counted(len(values), 'value')}; or --task regression"
     if whole and len(values) <= len(y) // 2:
         return "regression", f"y has {len(values)} whole numbers; or --task multiclass"
     return "regression", f"y has {len(values)} different numbers: a quantity"
@@ -316,10 +334,12 @@ def build(problem: Problem, options: Options) -> tuple[Sequential, list[Choice]]
     choices.append(_hidden_choice(options))
     output, loss, metrics, told = _output(problem, regularizer)
     choices += told
+    # Divided by y's variance the loss has no unit, so that L2 and the optimizer act alike on metres and millimetres.
+    share = 1 / float(problem.y[problem.parts.train].var(axis=0).mean() or 1) if problem.task == "regression" else None
     model = Sequential([Input((problem.X.shape[1],)), scaling, *hidden, *output], name=_plain(problem.data.name))
     optimizer, choice = _optimizer(options)
     choices.append(choice)
-    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, engine=options.engine)
+    model.compile(optimizer, loss, [share], metrics, engine=options.engine)
     choices.append(
         Choice(
             "epochs",
@@ -397,7 +417,10 @@ def _regression_output(
     if y.min() >= 0:
         layers.append(Activation("relu"))
         which, why = which + ", relu", "targets are never negative"
-    told = [Choice("output", which, why), Choice("loss", "MeanSquaredError", "a quantity: the mean squared distance")]
+    told = [
+        Choice("output", which, why),
+        Choice("loss", "MeanSquaredError, divided by the variance of y", "a quantity: the mean squared distance"),
+    ]
     return layers, {"class": "MeanSquaredError", "config": {}}, ["mae"], told
 
 

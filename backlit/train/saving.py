@@ -26,6 +26,7 @@ from ..core.errors import (
 )
 from ..core.node import Leaf
 from ..core.record import given_back
+from ..engines.base import installed
 from ..io import file
 from ..io.columns import Columns
 from ..layers.layer import values_follow
@@ -282,10 +283,14 @@ def _restore_training(
     compiled = said["compiled"]
     if compiled is None:
         return
+    engine = str(compiled["engine"])
+    if not installed(engine):
+        notes.append(f"The engine {engine!r} of its training is not installed here: 'auto' is used.")
+        engine = "auto"
     try:
         given = {key: given_back(value, FUNCTIONS) for key, value in compiled.items()}
         asked = {key: given[key] for key in ("loss", "loss_weights", "metrics", "weighted_metrics")}
-        model.compile(given["optimizer"], engine=compiled["engine"], **asked)
+        model.compile(given["optimizer"], engine=engine, **asked)
     except UnknownNameError as error:  # somebody's own loss or metric, whose code is not here
         notes.append(f"{error.message} The model predicts; compile it again to train.")
         model.left = {key: said[key] for key in ("compiled", "iterations", "epochs_done")}, slots

@@ -50,6 +50,38 @@ class Views:
         """
         return registry.lookup("view.shapes")(self, convention)
 
+    @checked
+    def source(self, batch_size: Count | None = None) -> Any:
+        """What the engine runs for one training step of `batch_size` (32) examples: each line with the layer it came
+        from, the bytes it writes and who runs it: machine code, NumPy, or NumPy called back from machine code.
+
+        `print` shows the text; `.lines` has `.layer`, `.text`, `.bytes`, `.how`. Raises NotReadyError for a model that is
+        not compiled or has no weights, ArgumentError for the engine "xla".
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2, "relu", name="h"), bl.layers.Dense(1)])
+        >>> model.compile(optimizer="sgd", loss="mse", engine="planned")
+        >>> next(line.text for line in model.source().lines if line.layer == "h")
+        'matmul (32, 3), (3, 2) -> (32, 2)'
+        """
+        return registry.lookup("view.source")(self, batch_size)
+
+    @checked
+    def profile(self, x: Any, y: Any, batch_size: Count | None = None) -> Any:
+        """How long each line of a training step takes on the first `batch_size` (32) examples, each run by itself: time,
+        share, bytes written, and products' speed as a share of a large product's in NumPy's BLAS.
+
+        Nothing is trained and nothing changed. `print` shows the table by layer; `.lines` has `.layer`, `.text`,
+        `.seconds`, `.gflops` …, `.seconds` the sum. Errors as in `source`, and ArgumentError where data do not fit.
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2, "relu"), bl.layers.Dense(1)])
+        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> model.profile([[1.0, 2.0, 3.0]], [[1.0]]).seconds > 0
+        True
+        """
+        return registry.lookup("view.profile")(self, x, y, batch_size)
+
     def explain(self) -> Any:
         """What this network is, what its outputs mean and how it was trained, in plain words on one screen.
 

@@ -269,6 +269,7 @@ def _training_lines(facts: Mapping[str, Any], width: int) -> Iterator[str]:
         return
     for each in known["losses"]:
         of = f"of {each['output']}, {each['share']:g} times: " if len(known["losses"]) > 1 else ""
+        of = of or (f"{each['share']:g} times " if each["share"] != 1 else "")
         yield from _pair("loss", f"{of}{each['loss']}: {each['says']}".rstrip(": "), width)
     yield from _pair("penalty", "; ".join(known["penalties"]) or "none", width)
     yield from _pair("optimizer", f"{known['optimizer']}: {known['optimizer_says']}".rstrip(": "), width)

@@ -147,7 +147,9 @@ def test_a_relu_for_a_cross_entropy(form, loss):
 
 
 @pytest.mark.parametrize("form", SIGMOID)
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "log_cosh", square], ids=lambda loss: getattr(loss, "__name__", loss))
+@pytest.mark.parametrize(
+    "loss", ["mse", "mae", "huber", "log_cosh", square], ids=lambda loss: getattr(loss, "__name__", loss)
+)
 def test_a_sigmoid_for_large_targets(form, loss):
     first = found(Dense(8, "relu"), Dense(1), Lambda(SIGMOID[form], name="last"), loss=loss)
     assert (first.check, first.layer) == ("target_out_of_reach", "last")
@@ -234,3 +236,22 @@ def test_convolutions_that_collapse_are_not_told_of_a_width_that_is_none():
         ["up", "b"],
         "an activation for up",
     )
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_many_classes_are_missing_from_a_tail_by_chance_or_because_the_rows_are_sorted(ordered, capsys):
+    x, y = RNG.normal(size=(1000, 4)), RNG.integers(0, 100, 1000)
+    y = np.sort(y) if ordered else y
+    model = bl.Sequential([Dense(8, "relu"), Dense(100)])
+    model.compile("adam", SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(x, y, validation_split=0.1, verbose=0)
+    assert ("whose classes differ" in capsys.readouterr().err) is ordered
+
+
+def test_a_layer_that_serves_twice_is_named_once():
+    a, b = bl.Input((5,)), bl.Input((5,))
+    shared = bl.Sequential([Dense(8, "relu"), Dense(3, name="f")])
+    model = bl.Model([a, b], Dense(1, name="g")(bl.layers.Subtract()([shared(a), shared(b)])))
+    model.compile("adam", "mse")
+    (first,) = model.diagnose([X, X[::-1]], NUMBERS - NUMBERS[::-1]).findings
+    assert first.evidence["layers"] == ["f", "g"]

@@ -305,3 +305,13 @@ def test_other_files_of_weights_are_told_what_to_do(tmp_path, name):
         (tmp_path / name).mkdir()
         with pytest.raises(FileError):
             model.load_weights(tmp_path / name)
+
+
+def test_an_engine_that_is_not_installed_here_gives_way_to_auto(tmp_path, monkeypatch):
+    model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2)])
+    model.compile("adam", "mse", engine="xla")
+    model.save(tmp_path / "model.backlit")
+    monkeypatch.setattr("backlit.train.saving.installed", lambda name: name != "xla")
+    with pytest.warns(FileWarning, match="'xla' of its training is not installed"):
+        again = bl.load_model(tmp_path / "model.backlit")
+    assert again.engine_name == "auto" and again.predict(np.ones((2, 3))).shape == (2, 2)

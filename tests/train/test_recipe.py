@@ -156,3 +156,19 @@ def test_the_bar_on_digits():
     data = load("digits")
     accuracy = [recipe.run(data, Options(seed=seed)).scores["test"]["accuracy"] for seed in range(10)]
     assert np.mean(accuracy) >= 0.965 and min(accuracy) >= 0.945, accuracy
+
+
+def test_the_unit_of_a_quantity_changes_nothing_but_the_unit():
+    """The penalty and the optimizer weigh the same whether y is in millimetres or in kilometres."""
+    x = RNG.normal(size=(200, 3))
+    y = 2 * x[:, 0] - x[:, 1] + 0.3
+    usual, *others = (recipe.run(table(y * unit, x), Options(epochs=30)) for unit in (1, 2.0**-24, 2.0**24))
+    assert usual.scores["test"]["r2"] > 0.9
+    for other in others:
+        assert other.scores["test"]["r2"] == pytest.approx(usual.scores["test"]["r2"], abs=1e-3)
+
+
+@pytest.mark.parametrize(("unit", "word"), [(1e-295, "large"), (1e-20, "large"), (1e20, "small")])
+def test_quantities_without_squares_in_float32_are_refused(unit, word):
+    with pytest.raises(DataError, match=f"'y' is counted in a unit that is too {word}"):
+        recipe.prepare(table(RNG.normal(size=50) * unit))

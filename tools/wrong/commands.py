@@ -28,6 +28,7 @@ def cases() -> dict[str, Callable[[], object]]:
     iris = load("iris")
     return {
         "a target that never changes": lambda: recipe.prepare(data([2.5] * 20)),
+        "a quantity in far too small a unit": lambda: recipe.prepare(data(1e20 * np.arange(20) + 0.5)),
         "a class of one name only": lambda: recipe.prepare(data([0] * 20, ("cheap",))),
         "names that hardly come twice": lambda: recipe.prepare(data(np.arange(20), tuple("abcdefghijklmnopqrst"))),
         "a task that is none": lambda: recipe.prepare(iris, task="clustering"),
