@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -204,7 +204,7 @@ class TailOfOtherClasses(Check):
                     values = {
                         "never_trained": [c for c in there if c not in here],
                         "never_judged": lost,
-                        "chance": _chance(len(lost), here, there),
+                        "chance": _chance(lost, here, there),
                     }
                     yield {"layer": None, "share": share, **values}
 
@@ -232,14 +232,19 @@ class TailOfOtherClasses(Check):
         return network(Dense(8, "relu"), Dense(3), loss=sparse()), points(), classes(3), {"validation_split": 0.25}
 
 
-def _chance(lost: int, here: Mapping[int, int], there: Mapping[int, int]) -> float:
-    """At most how likely it is that `lost` classes or more have no row there, were the rows in random order.
+def _chance(lost: Sequence[int], here: Mapping[int, int], there: Mapping[int, int]) -> float:
+    """At most how likely it is that rows in random order leave so many classes, as frequent as these, without a row there.
 
-    Chernoff's bound for the number of classes without a row, which is mu on average: exp(lost - mu) (mu / lost)^lost.
+    The smaller of two bounds. For few classes: the chance of these times how many sets of classes there are. For many:
+    Chernoff's for the number of lost classes, which is `mean` on average, exp(lost - mean) (mean / lost)^lost.
     """
-    trained, held = sum(here.values()), sum(there.values())
+    if not lost:
+        return 1.0
+    trained, held, count = sum(here.values()), sum(there.values()), len(lost)
     mean = sum(math.exp(_log_absent(here[c] + there.get(c, 0), trained, held)) for c in here)
-    return math.exp(lost - mean + lost * math.log(mean / lost)) if lost > mean > 0 else float(lost <= mean)
+    number = count - mean + count * math.log(mean / count) if count > mean > 0 else 0.0
+    these = _log_absent(sum(here[c] for c in lost), trained, held) + math.log(len(here) * math.comb(len(here), count))
+    return math.exp(min(number, these, 0.0))
 
 
 def _log_absent(rows: int, trained: int, held: int) -> float:

@@ -8,16 +8,13 @@ from ..core.arguments import Count
 from ..core.errors import ShapeError
 from ..core.shapes import Shape, show
 from ..ops.linalg import matmul
-from ..ops.reduce import size
-from .activation import resolve
-from .checks import optional
-from .constraints import Constraint, ConstraintLike
+from .affine import _Affine
+from .constraints import ConstraintLike
 from .initializers import InitializerLike
-from .layer import Layer
-from .regularizers import Regularizer, RegularizerLike
+from .regularizers import RegularizerLike
 
 
-class Dense(Layer):
+class Dense(_Affine):
     """Every unit sees every input: z = x·W + b, a = g(z).
 
     x is (m, …, n), `kernel` W is (n, units), `bias` b is (units,), the output (m, …, units). `activation` is a name, a
@@ -47,14 +44,11 @@ class Dense(Layer):
         trainable: bool = True,
         dtype: str | None = None,
     ):
-        super().__init__(name=name, trainable=trainable, dtype=dtype)
-        self.units, self.use_bias = units, use_bias
-        self.activation = resolve(activation)
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
-        self.activity_regularizer = optional(Regularizer, activity_regularizer)
-        self.kernel_constraint = optional(Constraint, kernel_constraint)
-        self.bias_constraint = optional(Constraint, bias_constraint)
+        super().__init__(
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint, name, trainable, dtype,
+        )  # fmt: skip
+        self.units = units
 
     def build(self, shape: Shape) -> None:
         """Make kernel (n, units) and bias (units,)."""
@@ -65,26 +59,8 @@ class Dense(Layer):
                 found=f"shape {show(shape)}",
                 fix="x.reshape(-1, 1) makes one feature of a vector",
             )
-        self.kernel = self.add_weight(
-            "kernel",
-            (shape[-1], self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        if self.use_bias:
-            self.bias = self.add_weight(
-                "bias",
-                (self.units,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.weigh((shape[-1], self.units), (self.units,))
 
     def call(self, x: Any, training: bool = False) -> Any:
         """g(x·W + b)."""
-        z = matmul(x, self.kernel)
-        out = self.activation(z + self.bias if self.use_bias else z)
-        if self.activity_regularizer is not None:
-            self.add_loss(self.activity_regularizer(out) / size(out, axis=0))  # a mean over the batch, as in Keras
-        return out
+        return self.finish(matmul(x, self.kernel))

@@ -32,6 +32,32 @@ class MeanSquaredError(Loss):
         return mean(square(p - y), axis=-1)
 
 
+class ScaledSquaredError(Loss):
+    """mean over the outputs of ((p - y) / scale)²: with the deviation of each target as its scale, metres and
+    millimetres count alike, and the loss has no unit.
+
+    `scale`: one number above 0, or one for each output.
+
+    >>> import backlit as bl
+    >>> float(bl.losses.ScaledSquaredError([10.0, 0.1])([[0.0, 0.0]], [[10.0, 0.1]]))
+    1.0
+    """
+
+    def __init__(
+        self,
+        scale: Positive | Sequence[Positive] = 1.0,
+        reduction: Reduction = MEAN,
+        name: str | None = None,
+        dtype: DType | None = None,
+    ):
+        super().__init__(reduction, name, dtype)
+        self.scale = scale if isinstance(scale, (int, float)) else tuple(map(float, scale))
+
+    def formula(self, y: Any, p: Any) -> Any:
+        """mean ((p - y) / scale)²."""
+        return mean(square((p - y) / (self.scale if isinstance(self.scale, (int, float)) else list(self.scale))), axis=-1)
+
+
 class HalfSquaredError(Loss):
     """mean over the outputs of ½(p - y)²: the course's squared error. Half of MeanSquaredError, and so is its gradient:
     p - y for one output, without the factor 2. Not in Keras.

@@ -334,12 +334,10 @@ def build(problem: Problem, options: Options) -> tuple[Sequential, list[Choice]]
     choices.append(_hidden_choice(options))
     output, loss, metrics, told = _output(problem, regularizer)
     choices += told
-    # Divided by y's variance the loss has no unit, so that L2 and the optimizer act alike on metres and millimetres.
-    share = 1 / float(problem.y[problem.parts.train].var(axis=0).mean() or 1) if problem.task == "regression" else None
     model = Sequential([Input((problem.X.shape[1],)), scaling, *hidden, *output], name=_plain(problem.data.name))
     optimizer, choice = _optimizer(options)
     choices.append(choice)
-    model.compile(optimizer, loss, [share], metrics, engine=options.engine)
+    model.compile(optimizer, loss, metrics=metrics, engine=options.engine)
     choices.append(
         Choice(
             "epochs",
@@ -419,9 +417,9 @@ def _regression_output(
         which, why = which + ", relu", "targets are never negative"
     told = [
         Choice("output", which, why),
-        Choice("loss", "MeanSquaredError, divided by the variance of y", "a quantity: the mean squared distance"),
+        Choice("loss", "ScaledSquaredError: in deviations of y", "L2 and the steps act alike on metres and millimetres"),
     ]
-    return layers, {"class": "MeanSquaredError", "config": {}}, ["mae"], told
+    return layers, {"class": "ScaledSquaredError", "config": {"scale": std.tolist()}}, ["mae"], told
 
 
 def _optimizer(options: Options) -> tuple[Optimizer, Choice]:
