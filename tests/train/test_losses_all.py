@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.core.errors import BacklitError, LabelError, ShapeError, UnknownNameError, ValueRangeError
+from backlit.core.errors import BacklitError, LabelError, ShapeError, UnknownNameError
 from backlit.core.node import input_leaf
 from backlit.core.record import snake
 from backlit.core.shapes import M

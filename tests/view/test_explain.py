@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.core import registry
 from backlit.layers import Activation, BatchNormalization, Conv1D, Dense, Dropout, Embedding, Flatten, Layer, PReLU
-from backlit.layers.network import Network
 from backlit.losses import BinaryCrossentropy, LossFunctionWrapper, SparseCategoricalCrossentropy
 from backlit.view.words import explained, gist, listed, said
 from tests.view.networks import LOGITS, NETWORKS, batch, chain
