@@ -44,8 +44,9 @@ messages: setup  ## write the golden file of all error messages anew
 docs: setup  ## make the picture of the README anew
 	$(BIN)/python tools/picture.py
 
-bench: setup  ## measure what `import backlit` costs
+bench: setup  ## measure what `import backlit` costs, then ours and every installed peer on the same works
 	$(BIN)/python bench/imports.py
+	$(BIN)/python -m bench.run
 
 clean:  ## remove .venv and everything that was generated
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -7,9 +7,12 @@ they are made once, on the buffers.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect, insort
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,6 +24,7 @@ from ..core.node import Leaf, Node
 from ..core.scalar import Operand
 from ..core.shapes import bind
 from ..core.walk import Graph, expand, strip_marks, topological
+from ..ops.window import windows_of
 from ..rewrite import tidy
 from ..rewrite.rule import apply
 from .base import Array, Program, Result, Run, Source, rows_of
@@ -30,6 +34,8 @@ from .threads import blas_threads
 
 Step = Callable[[], Any]
 _KEPT_PLANS = 4  # numbers of rows for which idle plans are kept
+_LINE = 64  # bytes of a line of the cache
+_BUFFER = 128  # numbers: NumPy allots this many for an operand that it spreads, however few it needs
 _VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "slice", "flip", "split", "item", "windows"})
 
 
@@ -43,7 +49,7 @@ class Plan:
 
     def __init__(self, graph: Graph, rows: int | None):
         self.graph, self.rows = graph, rows
-        self.pool = _Pool(graph)
+        self.pool = _Pool(graph, rows)
         self.value: dict[Node, Any] = {}
         self.inputs = {leaf: np.zeros(bind(leaf.shape, rows), leaf.dtype) for leaf in graph.inputs}
         gate = () if graph.gate is None else (graph.gate,)
@@ -55,6 +61,11 @@ class Plan:
         self.after += self.commits
         self.outputs = [self._before_commit(self.value[node]) for node in graph.outputs]
         self.gate = None if graph.gate is None else self.value[graph.gate]
+
+    @property
+    def bytes(self) -> int:
+        """The memory of all values on the way."""
+        return self.pool.bytes
 
     def step(self) -> bool:
         """Run once on what is in `inputs`; returns whether the updates were committed."""
@@ -192,19 +203,33 @@ class Plan:
             return operand.which
 
         steps: list[Step] = []
+        read_last = {
+            each.which: place
+            for place, call in enumerate(formula.calls)
+            for each in call.operands
+            if each.kind == "call"
+        }
         with np.errstate(all="ignore"):
             for place, call in enumerate(formula.calls):
                 function, operands = TABLE[call.function], [read(operand) for operand in call.operands]
-                last = place == len(formula.calls) - 1
-                target = out if last else self._temporary(function, operands)
+                live = [value for k, value in enumerate(made) if read_last.get(k, -1) >= place]
+                dying = [value for k, value in enumerate(made) if read_last.get(k, -1) == place]
+                if place == len(formula.calls) - 1:
+                    target = out
+                else:
+                    over = [] if call.function == "where" else dying
+                    free = [] if formula.calls[-1].function == "where" or any(v is out for v in live) else [out]
+                    target = self._temporary(function, operands, [*over, *free])
                 made.append(target)
                 steps.append(partial(function, *operands, out=target))
         return steps
 
-    def _temporary(self, function: Any, operands: list[Any]) -> Array:
-        """A buffer for an inner call of a formula: the shape and dtype that NumPy gives for these operands."""
+    def _temporary(self, function: Any, operands: list[Any], free: Sequence[Array]) -> Array:
+        """A buffer for an inner call of a formula: a free one of the shape and dtype that NumPy gives, or a new one."""
         empty = [np.zeros(np.shape(o), o.dtype) if isinstance(o, np.ndarray) else o for o in operands]
-        return np.empty_like(np.asarray(function(*empty)))
+        made = np.asarray(function(*empty))
+        fitting = [each for each in free if each.shape == made.shape and each.dtype == made.dtype]
+        return fitting[0] if fitting else self.pool.spare(made)
 
     def _commits(self) -> list[Any]:
         """The calls that write the new values. One that is itself a leaf being written is saved first."""
@@ -222,29 +247,64 @@ class Plan:
 
 
 class _Pool:
-    """Buffers, handed on when the last reader of a value (or of a view of it) has run."""
+    """Places in one block of memory, handed on when the last reader of a value (or of a view of it) has run.
 
-    def __init__(self, graph: Graph):
+    The block is as long as all values together, but memory is only where something has been written.
+    """
+
+    def __init__(self, graph: Graph, rows: int | None):
         self.left = Counter(i for node in graph.nodes for i in node.inputs)
         self.left.update(graph.roots)  # outputs and new values stay until the step has ended
-        self.blocks: dict[Node, Array] = {}
-        self.free: dict[int, list[Array]] = defaultdict(list)
-        self.bytes = 0
+        whole = [node for node in graph.nodes if not isinstance(node, Leaf) and not node.several]
+        most = sum(_most(node, bind(node.shape, rows)) for node in whole)
+        self.memory = np.zeros(most + _LINE, np.uint8)
+        self.memory = self.memory[-self.memory.ctypes.data % _LINE :]
+        self.blocks: dict[Node, tuple[int, int]] = {}  # where and how long
+        self.holes: list[tuple[int, int]] = []  # the same, by place; none touches another
+        self.spares: list[tuple[int, int]] = []
+        self.bytes = 0  # up to where the memory is used
 
     def take(self, node: Node, shape: tuple[int, ...]) -> Any:
-        """A buffer for `node`."""
-        dtype = np.dtype(node.dtype)
-        size = -(-int(np.prod(shape)) * dtype.itemsize // 64) * 64
-        if self.free[size]:
-            block = self.free[size].pop()
+        """A place for `node`."""
+        value, self.blocks[node] = self._place(np.dtype(node.dtype), shape)
+        return value
+
+    def spare(self, like: Array) -> Array:
+        """A place that is free again when the node that is being placed has been computed."""
+        value, block = self._place(like.dtype, like.shape)
+        self.spares.append(block)
+        return value
+
+    def _place(self, dtype: Any, shape: tuple[int, ...]) -> tuple[Array, tuple[int, int]]:
+        """The smallest hole that is large enough, or the end."""
+        size = _room(dtype, shape)
+        fitting = [hole for hole in self.holes if hole[1] >= size]
+        if fitting:
+            begin, length = hole = min(fitting, key=lambda each: each[1])
+            self.holes.remove(hole)
+            if length > size:
+                insort(self.holes, (begin + size, length - size))
         else:
-            block = np.zeros(size, np.uint8)
-            self.bytes += size
-        self.blocks[node] = block
-        return block[: int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
+            begin = self.bytes
+            if self.holes and sum(self.holes[-1]) == self.bytes:
+                begin = self.holes.pop()[0]
+            self.bytes = begin + size
+        end = begin + math.prod(shape) * dtype.itemsize
+        return self.memory[begin:end].view(dtype).reshape(shape), (begin, size)
+
+    def _free(self, begin: int, size: int) -> None:
+        place = bisect(self.holes, (begin, 0))
+        if place < len(self.holes) and self.holes[place][0] == begin + size:
+            size += self.holes.pop(place)[1]
+        if place and sum(self.holes[place - 1]) == begin:
+            before, length = self.holes.pop(place - 1)
+            begin, size = before, size + length
+        insort(self.holes, (begin, size))
 
     def used(self, node: Node) -> None:
         """`node` has been computed: what only it still read may be handed on. A view goes on holding what it shows."""
+        while self.spares:
+            self._free(*self.spares.pop())
         if node in self.blocks or not _is_view(node):
             for i in node.inputs:
                 self._release(i)
@@ -255,8 +315,18 @@ class _Pool:
             node = node.inputs[0]
             self.left[node] -= 1
         if self.left[node] == 0 and node in self.blocks:
-            block = self.blocks.pop(node)
-            self.free[block.nbytes].append(block)
+            self._free(*self.blocks.pop(node))
+
+
+def _room(dtype: Any, shape: Sequence[int]) -> int:
+    """Bytes for a value: whole lines of the cache."""
+    return -(-math.prod(shape) * int(dtype.itemsize) // _LINE) * _LINE
+
+
+def _most(node: Node, shape: Sequence[int]) -> int:
+    """The most that a node can ask for: its value, and one of 8 bytes a number for each inner call of a formula."""
+    inner = 0 if node.op.formula is None else len(node.op.formula.calls)
+    return _room(np.dtype(node.dtype), shape) + inner * _room(np.dtype("float64"), shape)
 
 
 def _is_view(node: Node) -> bool:
@@ -290,7 +360,80 @@ def _concatenate(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Arra
     return partial(np.concatenate, inputs, attrs["axis"], out)
 
 
+def _extreme(find: Any) -> Callable[..., Step]:
+    def kernel(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+        axis = attrs["axis"]
+        axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+        if out.dtype != np.intp or isinstance(axis, tuple):
+            return _by_ref(node, inputs, attrs, out)
+        return partial(find, inputs[0], axis, out)
+
+    return kernel
+
+
+def _gather(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    x, ids = inputs
+    if not x.flags.c_contiguous or x.shape[attrs["axis"]] == 0:
+        return _by_ref(node, inputs, attrs, out)
+    most = x.shape[attrs["axis"]] - 1
+
+    def call() -> None:
+        if ids.size and (ids.min() < 0 or ids.max() > most):
+            node.op.ref(x, ids, **attrs)  # which says so
+        np.take(x, ids, attrs["axis"], out, "clip")
+
+    return call
+
+
+def _scatter_add(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    parts, ids = inputs
+    where = (slice(None),) * attrs["axis"] + (ids,)
+
+    def call() -> None:
+        if ids.size and (ids.min() < 0 or ids.max() >= attrs["length"]):
+            node.op.ref(parts, ids, **attrs)  # which says so
+        out.fill(0)
+        np.add.at(out, where, parts)
+
+    return call
+
+
+def _fold(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    (parts,), places = inputs, 1 + len(attrs["places"])
+    lie = windows_of(out, parts.shape[places:-1], attrs["strides"], attrs["dilation"])
+    offsets = [(slice(None),) * places + offset for offset in np.ndindex(lie.shape[places:-1])]
+    pairs = [(lie[offset], parts[offset]) for offset in offsets]
+
+    def call() -> None:
+        out.fill(0)
+        for seen, part in pairs:
+            np.add(seen, part, out=seen)
+
+    return call
+
+
+def _dilate(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
+    lie = out[
+        tuple(
+            slice(a, a + (n - 1) * (gap + 1) + 1, gap + 1)
+            for n, a, gap in zip(inputs[0].shape, attrs["low"], attrs["interior"], strict=True)
+        )
+    ]
+
+    def call() -> None:
+        out.fill(0)
+        np.copyto(lie, inputs[0])
+
+    return call
+
+
 _KERNELS: dict[str, Callable[..., Step]] = {
+    "argmax": _extreme(np.argmax),
+    "argmin": _extreme(np.argmin),
+    "gather": _gather,
+    "scatter_add": _scatter_add,
+    "fold": _fold,
+    "dilate": _dilate,
     "sum": _reduction(np.add),
     "max": _reduction(np.maximum),
     "min": _reduction(np.minimum),
@@ -299,6 +442,17 @@ _KERNELS: dict[str, Callable[..., Step]] = {
     "cast": _cast,
     "concatenate": _concatenate,
 }
+
+
+@contextmanager
+def _calmly(work: float) -> Iterator[None]:
+    """No warnings of NumPy's, small buffers, and as many BLAS threads as the largest product is worth."""
+    with np.errstate(all="ignore"), blas_threads(work):
+        before = np.setbufsize(_BUFFER)
+        try:
+            yield
+        finally:
+            np.setbufsize(before)
 
 
 class PlannedProgram:
@@ -357,7 +511,7 @@ class PlannedProgram:
         try:
             for leaf, value in feed.items():
                 plan.inputs[leaf][...] = value
-            with np.errstate(all="ignore"), blas_threads(plan.work):
+            with _calmly(plan.work):
                 committed = plan.step()
             return Result([np.array(value) for value in plan.outputs], committed)
         finally:
@@ -369,7 +523,7 @@ class PlannedProgram:
         table = np.zeros((count, len(self.graph.outputs)))
         borrowed = {source.rows(start): self._borrow(source.rows(start))}
         try:
-            with np.errstate(all="ignore"), blas_threads(borrowed[source.rows(start)].work):
+            with _calmly(borrowed[source.rows(start)].work):
                 for place in range(count):
                     rows = source.rows(start + place)
                     plan = borrowed.get(rows) or borrowed.setdefault(rows, self._borrow(rows))

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..core import registry
 from ..core.arguments import Count, Decay, checked
+from ..engines.base import chosen
 from .fitting import Given
 
 Convention: TypeAlias = Literal["rows", "columns"]
@@ -13,6 +14,18 @@ Convention: TypeAlias = Literal["rows", "columns"]
 
 class Views:
     """The part of a model that shows it; what is shown is made in the room `view`."""
+
+    engine_name: str
+
+    @property
+    def engine(self) -> str:
+        """The engine that runs the model here; what "auto" stands for is decided by what is installed.
+
+        >>> import backlit as bl
+        >>> bl.Sequential([bl.layers.Dense(1)]).engine in ("compiled", "planned")
+        True
+        """
+        return chosen(self.engine_name)
 
     @checked
     def equations(self, numbers: bool = False, convention: Convention = "rows") -> Any:

@@ -131,6 +131,7 @@ def _training(model: Any, about: Mapping[str, Any], found: Sequence[Any]) -> dic
         "penalties": list(penalties(parts(model))),
         "optimizer": optimizer,
         "optimizer_says": gist(model.optimizer),
+        "engine": model.engine + (", chosen by 'auto'" if model.engine_name == "auto" else ""),
         "data": about.get("name"),
         "fingerprint": about.get("fingerprint"),
         "source": about.get("source"),
@@ -273,6 +274,7 @@ def _training_lines(facts: Mapping[str, Any], width: int) -> Iterator[str]:
         yield from _pair("loss", f"{of}{each['loss']}: {each['says']}".rstrip(": "), width)
     yield from _pair("penalty", "; ".join(known["penalties"]) or "none", width)
     yield from _pair("optimizer", f"{known['optimizer']}: {known['optimizer_says']}".rstrip(": "), width)
+    yield from _pair("engine", known["engine"], width)
     mark = f", fingerprint {str(known['fingerprint'])[:8]}" if known["fingerprint"] else ""
     rows = [f"{each['n']:,} {part}" for part, each in _parts_of(facts["scores"]) if part in _PARTS]
     told = f"{known['data']}{mark}" if known["data"] else "not known"

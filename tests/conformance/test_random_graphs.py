@@ -37,7 +37,9 @@ def _compare(what: str, got: list[Any], drawn: Drawn, nodes: Any, feed: dict[Lea
 def _residue(value: Any) -> bool:
     """Whether there are numbers so small that they can only be what rounding left of 0."""
     parts = value if isinstance(value, tuple) else (value,)
-    return any(np.any((part != 0) & (np.abs(part) < 1e-20)) for part in map(np.asarray, parts) if part.dtype.kind == "f")
+    return any(
+        np.any((part != 0) & (np.abs(part) < 1e-20)) for part in map(np.asarray, parts) if part.dtype.kind == "f"
+    )
 
 
 def _unsteady(nodes: Any, feed: dict[Leaf, Any], drawn: Drawn) -> bool:

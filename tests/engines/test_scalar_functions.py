@@ -24,7 +24,7 @@ _COUNT = 40_000
 def _floats(dtype: str, rng: np.random.Generator) -> np.ndarray:
     """Floats of any bits, of every usual size, and those at which something happens."""
     about = np.finfo(dtype)
-    bits = {"float32": np.uint32, "float64": np.uint64}[dtype]
+    bits: Any = {"float32": np.uint32, "float64": np.uint64}[dtype]
     any_bits = rng.integers(0, np.iinfo(bits).max, _COUNT, dtype=bits, endpoint=True).view(dtype)
     sizes = [rng.uniform(-size, size, _COUNT).astype(dtype) for size in (1e-3, 1.0, 20.0, 110.0, 1000.0)]
     edges = [0.0, 1.0, 0.5, 0.625, 88.7, 88.8, 103.9, 104.1, np.sqrt(0.5), np.inf, about.max, about.tiny,
