@@ -128,7 +128,7 @@ class _Grouping:
         for i in node.inputs:
             after |= self._of(i)
         self.depends[unit] = after
-        if before and after & ~before:
+        if before and after & ~(before | self.place[node]):  # whoever needs the group knows it by its other nodes
             self._spread(self.own[unit], after)
 
     def _spread(self, own: int, new: int) -> None:

@@ -17,6 +17,12 @@ NUMBERS = 5 * (X @ [1.0, -2.0, 0.5, 0.0, 0.3])
 o = bl.ops
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Where no bound is sharp, as for (z + |z|) / 2, a check goes by the outputs that it saw, and so by the weights."""
+    bl.random.set_seed(1)
+
+
 class Own(Layer):
     """An activation as somebody's own layer."""
 
