@@ -16,6 +16,10 @@ from hypothesis import settings
 STRICT = os.environ.get("BACKLIT_STRICT_SKIPS") == "1"
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 
+for size in ("COLUMNS", "LINES"):  # which a run in parallel sets to 80 and 24
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.pop(size, None)
+
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("ci" if STRICT else "default")

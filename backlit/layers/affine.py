@@ -14,7 +14,7 @@ from .regularizers import Regularizer
 
 
 class _Affine(Layer):
-    """The base: `weigh` makes kernel and bias, `finish` makes g(z + b) of z, the products with the kernel."""
+    """The base: `_weigh` makes kernel and bias, `_finish` makes g(z + b) of z, the products with the kernel."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class _Affine(Layer):
         self.kernel_constraint = optional(Constraint, kernel_constraint)
         self.bias_constraint = optional(Constraint, bias_constraint)
 
-    def weigh(self, kernel: Shape, bias: Shape) -> None:
+    def _weigh(self, kernel: Shape, bias: Shape) -> None:
         """Make the weights of these shapes."""
         for name, shape in (("kernel", kernel), ("bias", bias)):
             if name == "kernel" or self.use_bias:
@@ -52,7 +52,7 @@ class _Affine(Layer):
                 )
                 setattr(self, name, made)
 
-    def finish(self, z: Any) -> Any:
+    def _finish(self, z: Any) -> Any:
         """g(z + b)."""
         out = self.activation(z + self.bias if self.use_bias else z)
         if self.activity_regularizer is not None:

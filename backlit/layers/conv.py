@@ -79,7 +79,7 @@ class _Conv(_Filters):
     def build(self, shape: Any) -> None:
         """Make kernel (kernel_size…, c / groups, filters) and bias (filters,)."""
         self._dividing(self.groups, "channels", shape[-1])
-        self.weigh((*self.kernel_size, shape[-1] // self.groups, self.filters), (self.filters,))
+        self._weigh((*self.kernel_size, shape[-1] // self.groups, self.filters), (self.filters,))
 
     def call(self, x: Any, training: bool = False) -> Any:
         """g(Σ x·W + b) at every place of the window."""
@@ -94,7 +94,7 @@ class _Conv(_Filters):
             )
             for k in range(self.groups)
         ]
-        return self.finish(parts[0] if self.groups == 1 else concatenate(parts, axis=-1))
+        return self._finish(parts[0] if self.groups == 1 else concatenate(parts, axis=-1))
 
 
 class Conv1D(_Conv):
@@ -185,7 +185,7 @@ class _ConvTranspose(_Filters):
 
     def build(self, shape: Any) -> None:
         """Make kernel (kernel_size…, filters, c) and bias (filters,)."""
-        self.weigh((*self.kernel_size, self.filters, shape[-1]), (self.filters,))
+        self._weigh((*self.kernel_size, self.filters, shape[-1]), (self.filters,))
 
     def call(self, x: Any, training: bool = False) -> Any:
         """g(Σ x·W + b): every place of x adds its multiple of the kernel."""
@@ -199,7 +199,7 @@ class _ConvTranspose(_Filters):
                 f"layer {self.name!r} ({type(self).__name__}) leaves no places.", fix="output_padding=None"
             )
         z = conv_transpose(x, self.kernel, places=places, strides=self.strides, dilation=self.dilation_rate)
-        return self.finish(framed(z, beyond))
+        return self._finish(framed(z, beyond))
 
     def _beyond(self, axis: int) -> tuple[int, int]:
         """How many places the output has before and behind those that the kernel reaches; below 0 where it has fewer.
@@ -294,7 +294,7 @@ class LocallyConnected1D(_Window, _Affine):
         """Make kernel (places, kernel_size · c, filters) and bias (places, filters)."""
         count = (shape[1] - self.kernel_size[0]) // self.strides[0] + 1
         width = self.kernel_size[0] * shape[-1]
-        self.weigh((count, width, self.filters), (count, self.filters))
+        self._weigh((count, width, self.filters), (count, self.filters))
 
     def ensure_built(self, shape: Any) -> None:
         """Build once; a later input of another length has other places, which have no weights."""
@@ -305,7 +305,7 @@ class LocallyConnected1D(_Window, _Affine):
         """g(Σ x·W[place] + b[place])."""
         seen = windows(x, window=self.kernel_size, strides=self.strides)
         rows = reshape(seen, (x.shape[0], *self.kernel.shape[:2]))
-        return self.finish(swapaxes(matmul(swapaxes(rows, 0, 1), self.kernel), 0, 1))
+        return self._finish(swapaxes(matmul(swapaxes(rows, 0, 1), self.kernel), 0, 1))
 
 
 def _of_one_place(identifier: InitializerLike) -> Initializer:

@@ -59,8 +59,8 @@ class Dense(_Affine):
                 found=f"shape {show(shape)}",
                 fix="x.reshape(-1, 1) makes one feature of a vector",
             )
-        self.weigh((shape[-1], self.units), (self.units,))
+        self._weigh((shape[-1], self.units), (self.units,))
 
     def call(self, x: Any, training: bool = False) -> Any:
         """g(x·W + b)."""
-        return self.finish(matmul(x, self.kernel))
+        return self._finish(matmul(x, self.kernel))

@@ -14,6 +14,7 @@ from ..core.errors import ArgumentError, NotReadyError
 from ..core.node import Leaf, Node
 from ..core.shapes import Rows
 from ..core.walk import topological
+from ..train.feed import feed
 
 _BATCH = 32
 
@@ -55,10 +56,10 @@ class Profile:
 
     def __init__(self, model: Any, x: Any, y: Any, batch_size: int | None):
         step, program = _trained(model, "profile")
-        feed = _batch(model, step, x, y, batch_size or _BATCH)
-        told = program.profile(feed)
+        fed = _batch(model, step, x, y, batch_size or _BATCH)
+        told = program.profile(fed)
         layers = _layers(model, step, program, [line.nodes for line, _ in told])
-        rows = len(next(iter(feed.values())))
+        rows = len(next(iter(fed.values())))
         self.head = f"{model.name}: one training step of {rows} examples by the engine {_engine(program)!r}"
         self.peak = _peak()
         self.lines = [
@@ -114,21 +115,11 @@ def _engine(program: Any) -> str:
 
 
 def _batch(model: Any, step: Any, x: Any, y: Any, rows: int) -> dict[Leaf, Any]:
-    """The first rows of the data, as the step takes them."""
-    given = [*(x if len(model.inputs) > 1 else [x]), *(y if len(model.heads) > 1 else [y])]
-    arrays = [np.asarray(column)[:rows] for column in given]
-    feed: dict[Leaf, Any] = {}
-    for leaf, array in zip(step.columns, arrays, strict=True):
-        shape = tuple(size if isinstance(size, int) else len(array) for size in leaf.shape)
-        if array.size != np.prod(shape):
-            raise ArgumentError(
-                f"profile: the values for {leaf.name} do not fit.",
-                expected=f"shape {shape}",
-                found=f"shape {array.shape}",
-            )
-        feed[leaf] = array.reshape(shape)
+    """The first rows of the data, as the step takes them; refused at the door where `fit` would refuse them."""
+    columns = feed(model, x, y).take(slice(0, rows)).columns
+    batch = {leaf: np.asarray(column, leaf.dtype) for leaf, column in zip(step.columns, columns, strict=True)}
     return {
-        **feed,
+        **batch,
         step.rate: model.optimizer.learning_rates(model.iterations, 1)[0],
         step.number: model.iterations + 1,
     }

@@ -9,7 +9,7 @@ import pytest
 
 import backlit as bl
 from backlit import layers
-from backlit.core.errors import ArgumentError, NotReadyError
+from backlit.core.errors import NotReadyError, ShapeError
 
 ENGINES = ("compiled", "planned", "reference")
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_shown_is_refused() -> None:
     with pytest.raises(NotReadyError, match="no weights yet"):
         model.source()
     model, (X, y) = _model("planned"), _data()
-    with pytest.raises(ArgumentError, match="do not fit"):
+    with pytest.raises(ShapeError, match="does not fit"):
         model.profile(X[:, :4], y)
 
 
