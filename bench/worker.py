@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import statistics
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from bench.sides import SIDES, times
-from bench.works import WORKS
+from bench.works import find
 
 CHECKED = 5  # steps that must give the same losses on all sides
-_PACKAGES = ("numpy", "torch", "jax", "keras", "tensorflow", "scikit-learn", "llvmlite")
+_PACKAGES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "keras": "keras", "sklearn": "scikit-learn",
+             "tensorflow": "tensorflow_cpu", "llvmlite": "llvmlite"}  # fmt: skip
 
 
 def _versions() -> dict[str, str]:
+    """What is loaded, by its distribution."""
     found = {}
-    for name in _PACKAGES:
-        if name.replace("scikit-learn", "sklearn") in sys.modules:
-            found[name] = importlib.metadata.version(name)
+    for module, name in _PACKAGES.items():
+        if module in sys.modules:
+            try:
+                found[module] = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                found[module] = str(sys.modules[module].__version__)
     return found
+
+
+def _megabytes(what: str) -> float:
+    """`VmRSS`, the memory in use now, or `VmHWM`, the most there was. NaN where the system does not tell."""
+    status = Path("/proc/self/status")
+    found = re.search(rf"{what}:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1024 if found else float("nan")
 
 
 def _answer(value: Any) -> None:
@@ -43,14 +57,14 @@ def _one_row(run: Any) -> float:
 def main(name: str, which: str) -> None:
     """Answer until the input ends."""
     began = time.perf_counter()
-    work = WORKS[which]
+    work = find(which)
     try:
         side = SIDES[name](work)
         side.load(work.weights())
     except (ImportError, NotImplementedError) as error:
         _answer({"missing": f"{type(error).__name__}: {error}"})
         return
-    _answer({"ready": time.perf_counter() - began})
+    _answer({"ready": time.perf_counter() - began, "megabytes": _megabytes("VmRSS")})
     for line in sys.stdin:
         command = line.strip()
         if command == "losses":
@@ -62,6 +76,8 @@ def main(name: str, which: str) -> None:
             _answer(1e3 * (time.perf_counter() - began) / times(work))
         elif command == "row":
             _answer(_one_row(side.one_row()) if hasattr(side, "one_row") else None)
+        elif command == "peak":
+            _answer(_megabytes("VmHWM"))
         elif command == "versions":
             _answer(_versions())
 

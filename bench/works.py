@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,5 +73,27 @@ WORKS = {
         Work("W4", "EKG convnet, one dimension", 5_000, (100, 1), _EKG, 1, 32),
         Work("W5", "MNIST convnet, two dimensions", 6_000, (28, 28, 1), _CONV, 10, 128),
         Work("W6", "XOR 2-4-1, full batch", 4, (2,), (("dense", 4, "tanh"), ("dense", 1, None)), 1, 4),
+        Work("P1", "64-64-32-10, one row", 640, (64,), _dense(64, 32, 10), 10, 32),
     )
 }
+
+# What grows in the curves, from the same network of 64 inputs: 5,000 rows, two hidden layers of 64 units, batches of 64.
+GROWN = {
+    "rows": (1_000, 10_000, 100_000, 1_000_000),
+    "width": (16, 64, 256, 1_024),
+    "depth": (2, 8, 32, 128),
+    "batch": (8, 64, 512, 4_096),
+}
+
+
+def grown(what: str, size: int) -> Work:
+    """The base of the curves with one of its sizes changed."""
+    width, depth = (size if what == each else base for each, base in (("width", 64), ("depth", 2)))
+    work = Work(f"{what}={size}", f"{size:,} {what}", 5_000, (64,), _dense(*[width] * depth, 10), 10, 64)
+    return replace(work, **{"rows": {"rows": size}, "batch": {"batch": size}}.get(what, {}))  # type: ignore[arg-type]
+
+
+def find(name: str) -> Work:
+    """A work by its name: "W1", or "width=256" of the curves."""
+    what, _, size = name.partition("=")
+    return grown(what, int(size)) if size else WORKS[name]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from opcode import opname
 from typing import Any
 
@@ -65,6 +66,10 @@ class LabelError(DataError):
 
 class GraphError(BacklitError, ValueError):
     """A graph that cannot mean what was written."""
+
+
+class OutOfMemoryError(BacklitError, MemoryError):
+    """Something that the memory of this machine has no room for; nothing of it was done."""
 
 
 class NonFiniteError(BacklitError, ValueError, RuntimeError):
@@ -133,6 +138,17 @@ def warn(message: str, category: type[Warning]) -> None:
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def room_for(what: str, fix: str) -> Iterator[None]:
+    """Say of memory that is refused in this block what it was for, and what would need less."""
+    try:
+        yield
+    except OutOfMemoryError:
+        raise
+    except MemoryError as error:
+        raise OutOfMemoryError(f"there is not enough memory for {what}.", found=str(error), fix=fix) from error
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
