@@ -41,8 +41,9 @@ quick: setup  ## the fast tests only
 messages: setup  ## write the golden file of all error messages anew
 	$(BIN)/python tools/messages.py
 
-docs: setup  ## make the picture of the README anew
+docs: setup  ## make the pictures, tables and notebooks of the docs anew
 	$(BIN)/python tools/picture.py
+	$(BIN)/python -m tools.notebooks
 
 bench: setup  ## measure what `import backlit` costs, then ours and every installed peer on the same works
 	$(BIN)/python bench/imports.py

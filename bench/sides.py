@@ -14,6 +14,8 @@ import numpy as np
 
 from bench.works import EPSILON, RATE, Work
 
+FLOOR = "products alone"
+
 
 def times(work: Work) -> int:
     """How many epochs are run for one measurement."""
@@ -298,6 +300,32 @@ class Sklearn:
         return lambda: self.net.predict_proba(row)
 
 
+class Products:
+    """Not a peer but a floor: the products of matrices of a dense network's step, alone, in NumPy's BLAS."""
+
+    def __init__(self, work: Work):
+        if any(kind != "dense" for kind, *_ in work.layers):
+            raise NotImplementedError("no convolutions")
+        self.work, (self.X, _) = work, work.data()
+
+    def load(self, weights: list[np.ndarray]) -> None:
+        rng, rows = np.random.default_rng(4), self.work.batch
+        self.kernels = weights[::2]
+        self.values = [rng.standard_normal((rows, W.shape[0]), dtype=np.float32) for W in self.kernels]
+        self.back = [rng.standard_normal((rows, W.shape[1]), dtype=np.float32) for W in self.kernels]
+        self.ahead = [np.empty_like(each) for each in self.back]
+        self.grads = [np.empty_like(W) for W in self.kernels]
+        self.down = [np.empty_like(each) for each in self.values]
+
+    def epoch(self) -> None:
+        for _ in range(times(self.work) * self.work.steps):
+            for place, W in enumerate(self.kernels):
+                np.matmul(self.values[place], W, out=self.ahead[place])
+                np.matmul(self.values[place].T, self.back[place], out=self.grads[place])
+                if place:
+                    np.matmul(self.back[place], W.T, out=self.down[place])
+
+
 SIDES: dict[str, Callable[[Work], Any]] = {
     "backlit compiled": lambda work: Backlit(work, "compiled"),
     "backlit planned": lambda work: Backlit(work, "planned"),
@@ -310,4 +338,5 @@ SIDES: dict[str, Callable[[Work], Any]] = {
     "Keras on TensorFlow": lambda work: Keras(work, "tensorflow"),
     "Keras on PyTorch": lambda work: Keras(work, "torch"),
     "scikit-learn": Sklearn,
+    FLOOR: Products,
 }

@@ -30,8 +30,10 @@ ROOMS: Table = {
     "train": {"core", "ops", "rewrite", "engines", "layers", "io"},
     "doctor": {"core", "rewrite", "layers", "train"},
     "view": {"core", "ops", "rewrite", "layers", "train"},  # equations are made by ops and rules from layers' graphs
-    "studio": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view"},
-    "cli": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view", "studio"},
+    "pictures": {"core", "ops", "rewrite", "layers", "train", "view"},
+    "labs": {"", "core", "pictures"},  # they use the public library, as a reader would
+    "studio": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view", "pictures", "labs"},
+    "cli": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view", "pictures", "labs", "studio"},
 }
 
 # Packages other than NumPy and the standard library that a module may import at its top.
@@ -41,6 +43,7 @@ ALLOWED_TOP: Table = {
     "cli.check": {"click", "rich"},
     "cli.explain": {"click"},
     "cli.fit": {"click"},
+    "cli.lab": {"click"},
     "cli.main": {"click"},
     "cli.show": {"rich"},
     "train.estimator": {"sklearn"},  # loaded when `backlit.sklearn` is asked for
@@ -49,6 +52,8 @@ ALLOWED_TOP: Table = {
 # What a module may import inside a function, so that `import backlit` stays quick. Public rooms may load our own
 # modules in this way without a row here.
 ALLOWED_LAZY: Table = {
+    "core.errors": {"difflib"},
+    "core.seed": {"random"},
     "engines.objects": {"llvmlite"},
     "engines.scalars": {"scipy"},
     "engines.threads": {"threadpoolctl"},
@@ -60,14 +65,20 @@ ALLOWED_LAZY: Table = {
     "io.images": {"PIL"},
     "io.keras_file": {"h5py"},
     "io.tables": {"pyarrow"},
+    "layers": {"layers.catalogue"},
     "layers.initializers": {"scipy"},
-    "train.progress": {"IPython"},
+    "labs.deep": {"sklearn"},  # where the digits and the points of the course's lab come from
+    "labs.digits": {"sklearn"},
+    "labs.multiclass": {"sklearn"},
+    "labs.window": {"matplotlib"},
+    "pictures.canvas": {"matplotlib"},
+    "train.progress": {"IPython", "html"},
     "train.scores": {"sklearn"},
     "view.symbolic": {"sympy"},
 }
 
 # Modules, besides the public rooms, that may import by a name they compute.
-ALLOWED_BY_NAME = {"core.registry"}
+ALLOWED_BY_NAME = {"core.registry", "labs"}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "tests" / "golden" / "messages.txt"
 ROOMS = (
     "graphs", "models", "callbacks", "tables", "commands", "estimators", "view", "checks", "door", "files", "arguments",
-    "convolutions", "trace",
+    "convolutions", "trace", "labs",
 )  # fmt: skip
 
 

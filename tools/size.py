@@ -21,7 +21,6 @@ SHORT_SHARE = 0.90
 FILE_LINES = 600
 ARGUMENTS = 7
 DEPTH = 2
-DEEPER = {f"{PACKAGE}/view/labs"}
 
 # Signatures that are Keras's, or for estimators scikit-learn's, and not our own, by class and method: their length is
 # not ours to choose.
@@ -111,7 +110,7 @@ def over(house: House, keras: set[str] = KERAS) -> Iterator[tuple[str, str]]:
         if lines > FILE_LINES:
             yield file, f"{file}:{FILE_LINES}: the file has {lines} lines, at most {FILE_LINES}; split it by subject"
         folder = file.rpartition("/")[0]
-        if file.startswith(PACKAGE + "/") and folder.count("/") >= DEPTH and folder not in DEEPER:
+        if file.startswith(PACKAGE + "/") and folder.count("/") >= DEPTH:
             yield file, f"{file}:1: the folder lies {folder.count('/') + 1} deep, at most {DEPTH}; move the file up"
     for one in house.functions:
         key, where = f"{one.file}:{one.name}", f"{one.file}:{one.line}: {one.name}"

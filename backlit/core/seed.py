@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -24,9 +25,23 @@ def set_seed(seed: int) -> None:
         _state.update(seed=seed & 0xFFFFFFFF, models=0, draws=0)
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Whatever seeds are set and draws made inside: afterwards the process goes on as if there had been none."""
+    with _lock:
+        before = dict(_state)
+    try:
+        yield
+    finally:
+        with _lock:
+            _state.update(before)
+
+
 @checked
 def set_random_seed(seed: int) -> None:
     """`set_seed`, and the seeds of Python's `random` and of NumPy's `np.random`, which this library does not use."""
+    import random
+
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
     set_seed(seed)

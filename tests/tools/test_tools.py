@@ -160,7 +160,7 @@ def measured(root: Path, files: Files) -> list[str]:
 
 def test_size_is_silent_at_the_budget(tmp_path):
     nine = "".join(function(30, f"f{i}") for i in range(9))
-    files = {"core/a": nine + function(60), "core/b": "\n" * 600, "view/labs/c": function(1, "g", SEVEN)}
+    files = {"core/a": nine + function(60), "core/b": "\n" * 600, "view/c": function(1, "g", SEVEN)}
     assert measured(tmp_path, files) == []
 
 

@@ -35,5 +35,3 @@ def cases() -> dict[str, Callable[[], object]]:
         "histograms for TensorBoard": lambda: cb.TensorBoard(histogram_freq=1),
         "averages that nobody keeps": lambda: built().evaluate(X, LABELS, callbacks=cb.SwapEMAWeights()),
     }
-
-

@@ -34,5 +34,3 @@ def cases() -> dict[str, Callable[[], object]]:
         "text as an array": lambda: bl.constant("cat"),
         "a ragged list": lambda: bl.constant([[1, 2], [3]]),
     }
-
-

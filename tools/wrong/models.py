@@ -60,5 +60,3 @@ def cases() -> dict[str, Callable[[], object]]:
         "a file that was cut short": truncated,
         "another suffix": lambda: digits().save("model.keras"),
     }
-
-

@@ -11,8 +11,6 @@ X = np.linspace(-1, 1, 24).reshape(8, 3)
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1])
 
 
-
-
 def digits(loss: str = "sparse_categorical_crossentropy", units: int = 3) -> bl.Sequential:
     """A small compiled model."""
     model = bl.Sequential([Dense(4, "relu", name="L1"), Dense(units, name="L2")])
@@ -25,5 +23,3 @@ def built() -> bl.Sequential:
     model = digits()
     model.build((3,))
     return model
-
-

@@ -1,0 +1,1 @@
+"""Pictures of models and data: each computes its numbers, and another function draws them."""
