@@ -100,7 +100,8 @@ bl.plot.runs(runs)""",
 z = np.array([1.0, 2.0, 3.0, 4.0])
 for told in (z, z + [0, 0, 0, 1]):
     shares, alone = np.asarray(bl.nn.softmax(told)), np.asarray(bl.nn.sigmoid(told))
-    print("z", told, " softmax", shares.round(3), "sum", shares.sum().round(3), " sigmoid", alone.round(3), "sum", alone.sum().round(3))""",
+    print("z", told, " softmax", shares.round(3), "sum", shares.sum().round(3))
+    print(" " * 16, "sigmoid", alone.round(3), "sum", alone.sum().round(3))""",
     ),
     Question(
         "Q009", "Why ReLU, why a line in each picture, what are c0–c3 and the colour bar?",
@@ -387,7 +388,9 @@ labs.find("digits").run().figures["first layer"]""",
         "Q047", "What are hyper-parameters, and how do I find good values?",
         "What is chosen before training: try, compare, choose again.",
         """\
-runs = {f"α = {rate:g}": network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy", rate=rate) for rate in (0.001, 0.01, 0.1)}
+runs = {}
+for rate in (0.001, 0.01, 0.1):
+    runs[f"α = {rate:g}"] = network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy", rate=rate)
 bl.plot.runs(runs)""",
     ),
     Question(
@@ -402,18 +405,22 @@ print(str(model.explain()).split("network\\n")[1].split("\\n\\n")[0])""",
         "Q049", "Can two-class classifiers be chained for four classes?",
         "Yes, with one model for each class; softmax needs one in all.",
         """\
-X4, y4 = labs.find("multiclass").run().found["X"], labs.find("multiclass").run().found["y"]
-each = [network(Dense(2, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy", x=X4, target=(y4 == c).astype(float)) for c in range(4)]
+found = labs.find("multiclass").run().found
+X4, y4, each = found["X"], found["y"], []
+for c in range(4):
+    mine = (y4 == c).astype(float)
+    each.append(network(Dense(2, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy", x=X4, target=mine))
 chances = np.hstack([model.predict(X4, verbose=0) for model in each])
 print("four models,", sum(model.count_params() for model in each), "parameters, right:", (chances.argmax(1) == y4).mean())
-print("one model with softmax, 18 parameters, right:", labs.find("multiclass").run().found["right, best of ten"])""",
+print("one model with softmax, 18 parameters, right:", found["right, best of ten"])""",
     ),
     Question(
         "Q050", "Why not plain linear regression all the time, or a stack of linear ones?",
         "A stack of them is one of them.",
         """\
 found = labs.find("collapse").run().found
-for key in ("largest difference to the single layer", "mean squared error, deep and linear", "mean squared error, least squares", "mean squared error, ReLU"):
+for key in ("deep and linear", "least squares", "ReLU"):
+    key = f"mean squared error, {key}"
     print(f"{key:<40} {found[key]:.3g}")""",
     ),
     Question(
@@ -421,7 +428,8 @@ for key in ("largest difference to the single layer", "mean squared error, deep 
         "Yes: only z1 − z2 matters.",
         """\
 for z in ((0.7, -0.4), (1.7, 0.6)):
-    print("z", z, " softmax", np.asarray(bl.nn.softmax(np.array(z))).round(5), " σ(z1 − z2)", round(float(bl.nn.sigmoid(z[0] - z[1])), 5))""",
+    shares = np.asarray(bl.nn.softmax(np.array(z))).round(5)
+    print("z", z, " softmax", shares, " σ(z1 − z2)", round(float(bl.nn.sigmoid(z[0] - z[1])), 5))""",
     ),
     Question(
         "Q052", "Why is 2/10000 computed in two ways different?",
@@ -462,7 +470,8 @@ print(float(one.value), float(two.value), "equal:", float(one.value) == float(tw
         """\
 w = bl.variable(-6.0, name="w")
 a = bl.ops.sigmoid(w * 1.0)
-print("squared:", round(float(bl.grad((a - 1.0) ** 2 / 2, w).value), 4), " cross-entropy:", round(float(bl.grad(-bl.ops.log(a), w).value), 4))""",
+for name, J in {"squared error": (a - 1.0) ** 2 / 2, "cross-entropy": -bl.ops.log(a)}.items():
+    print(name, "slope", round(float(bl.grad(J, w).value), 4))""",
     ),
     Question(
         "Q057", "What does each hidden unit see or stand for?",
@@ -482,6 +491,7 @@ def sized(units):
     model.compile(bl.optimizers.Adam(0.003), bl.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     return model
 found = labs.find("digits").run().found
-bl.plot.learning_curve({"4 units": lambda: sized(4), "32 units": lambda: sized(32)}, found["X"], found["y"], baseline=LogisticRegression(max_iter=1000))""",
+models = {"4 units": lambda: sized(4), "32 units": lambda: sized(32)}
+bl.plot.learning_curve(models, found["X"], found["y"], baseline=LogisticRegression(max_iter=1000))""",
     ),
 )  # fmt: skip

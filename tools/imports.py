@@ -33,7 +33,21 @@ ROOMS: Table = {
     "pictures": {"core", "ops", "rewrite", "layers", "train", "view"},
     "labs": {"", "core", "pictures"},  # they use the public library, as a reader would
     "studio": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view", "pictures", "labs"},
-    "cli": {"", "core", "ops", "rewrite", "engines", "layers", "io", "train", "doctor", "view", "pictures", "labs", "studio"},
+    "cli": {
+        "",
+        "core",
+        "ops",
+        "rewrite",
+        "engines",
+        "layers",
+        "io",
+        "train",
+        "doctor",
+        "view",
+        "pictures",
+        "labs",
+        "studio",
+    },
 }
 
 # Packages other than NumPy and the standard library that a module may import at its top.

@@ -16,8 +16,8 @@ import backlit as bl
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "tests" / "golden" / "messages.txt"
 ROOMS = (
-    "graphs", "models", "callbacks", "tables", "commands", "estimators", "view", "checks", "door", "files", "arguments",
-    "convolutions", "trace", "labs",
+    "engines", "graphs", "models", "callbacks", "tables", "commands", "estimators", "view", "checks", "door", "files", "arguments",
+    "convolutions", "trace", "labs", "plot",
 )  # fmt: skip
 
 

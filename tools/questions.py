@@ -40,7 +40,11 @@ def answered(question: Question) -> tuple[str, Any]:
 
 
 def _prints(line: ast.stmt) -> bool:
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Call) and getattr(line.value.func, "id", "") == "print"
+    return (
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Call)
+        and getattr(line.value.func, "id", "") == "print"
+    )
 
 
 def section(question: Question, text: str, picture: bool) -> str:
