@@ -478,7 +478,7 @@ for name, J in {"squared error": (a - 1.0) ** 2 / 2, "cross-entropy": -bl.ops.lo
         "The inputs that excite it most say so.",
         """\
 found = labs.find("digits").run().found
-bl.plot.top(found["model"], found["X"], layer="L1", unit=3, shape=(8, 8))""",
+bl.plot.top(found["model"], found["X"], layer="L1", unit=16, shape=(8, 8))""",
     ),
     Question(
         "Q058", "Would more data help?",

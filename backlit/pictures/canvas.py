@@ -9,7 +9,7 @@ import inspect
 import io
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, wraps
 from typing import Any, TypeVar
 
@@ -51,7 +51,7 @@ def picture(draw: Callable[[Any], Any]) -> Callable[[Function], Function]:
         known: Any = shown
         known.data, known.draw = computed, drawn
         known.__signature__ = inspect.signature(compute).replace(return_annotation="Figure")
-        return known  # type: ignore[no-any-return]
+        return known
 
     return make
 
@@ -146,7 +146,7 @@ def legend(axes: Any, place: str = "best", **kind: Any) -> Any:
     return found
 
 
-def marks(axis: Any, places: Sequence[float], words: Sequence[Any], **kind: Any) -> None:
+def marks(axis: Any, places: Iterable[Any], words: Sequence[Any], **kind: Any) -> None:
     """Names on an axis in place of numbers."""
     axis.set_ticks(list(places), list(map(str, words)), parse_math=False, **kind)
 

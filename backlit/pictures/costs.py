@@ -32,13 +32,30 @@ from ..rewrite.rule import apply
 from ..train import feed
 from ..train.optimizers import SGD, Adam, Optimizer
 from .canvas import (
-    BACKWARD, FORWARD, GREEN, INK, ORANGE, PURPLE, SOFT, dress, entitle, label, legend, open_frame, picture, rising,
-    sheet, short,
+    BACKWARD,
+    BLUE,
+    FORWARD,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    SOFT,
+    dress,
+    entitle,
+    label,
+    legend,
+    open_frame,
+    picture,
+    rising,
+    sheet,
+    short,
 )  # fmt: skip
-from .curves import limits_of
+from .curves import limits_of, squares_of
 
 _GRID = 41  # values along each direction
 _LINE = 201
+_FAR = 1e6  # times the size of the start: an optimizer that is so far away does not come back
 _CURVED = 1e-9  # below it a curvature is none
 Where: TypeAlias = Any  # a variable, a weight's name, or (one of these, index)
 
@@ -61,17 +78,22 @@ class Landscape:
     def __init__(self, cost: Any, places: Sequence[Where]):
         root, known = _cost(cost)
         self.numbers = [_number(place, root, known) for place in places]
+        if len({(number.leaf, number.index) for number in self.numbers}) < len(self.numbers):
+            raise ValueRangeError(
+                f"{self.numbers[0].name!r} is named twice.", expected="two different numbers of the cost"
+            )
         self.inputs = [input_leaf((), number.name, "float64") for number in self.numbers]
         moved: dict[Node, Node] = {}
         for number, scalar in zip(self.numbers, self.inputs, strict=True):
             moved[number.leaf] = _with(moved.get(number.leaf, _held(number.leaf)), number, scalar)
         self.cost = cast(apply(substitute([root], moved), stable.RULES)[0], "float64")
         self.slopes = grad(self.cost, self.inputs)
+        self._bends: list[Node] = []
         self._programs: dict[tuple[Node, ...], Any] = {}
 
     def __call__(self, *at: float) -> float:
         """J there."""
-        return self.measure([self.cost], [at])[0, 0]
+        return float(self.measure([self.cost], [at])[0, 0])
 
     def measure(self, nodes: Sequence[Node], points: Any) -> Any:
         """The values (points, nodes) of nodes over the numbers."""
@@ -87,11 +109,13 @@ class Landscape:
         """Where the numbers are."""
         return tuple(number.now for number in self.numbers)
 
-    def curvatures(self, at: Sequence[float]) -> Any:
-        """The second derivatives at a place, as a matrix."""
+    def curvatures(self, *points: Any) -> Any:
+        """The second derivatives at each of these places: (places, numbers, numbers), symmetric."""
+        if not self._bends:
+            self._bends = [each for slope in self.slopes for each in grad(slope, self.inputs)]
         count = len(self.inputs)
-        rows = [grad(slope, self.inputs) for slope in self.slopes]
-        return self.measure([each for row in rows for each in row], [at]).reshape(count, count)
+        found = np.nan_to_num(self.measure(self._bends, points).reshape(-1, count, count))
+        return (found + found.swapaxes(1, 2)) / 2
 
     def grid(self, along: Any, up: Any) -> Any:
         """J over a grid: (len(up), len(along))."""
@@ -111,13 +135,12 @@ def _cost(cost: Any) -> tuple[Node, dict[str, Leaf]]:
         leaves = [leaf for leaf in topological([cost]) if isinstance(leaf, Leaf) and leaf.kind == "input"]
         if leaves:
             raise NotReadyError(
-                f"J depends on the input {leaves[0].name!r}, which has no value.", fix="build J of variables and constants"
+                f"J depends on the input {leaves[0].name!r}, which has no value.",
+                fix="build J of variables and constants",
             )
         return cost, {}
-    if not isinstance(cost, tuple) or len(cost) != 3 or not hasattr(cost[0], "heads"):
-        raise ArgumentError(
-            f"{shown(cost)} is no cost.", expected="a node such as (w * x - y) ** 2, or (model, X, y)"
-        )
+    if not isinstance(cost, tuple) or len(cost) != 3 or not hasattr(cost[0], "need_compiled"):
+        raise ArgumentError(f"{shown(cost)} is no cost.", expected="a node such as (w * x - y) ** 2, or (model, X, y)")
     return cost_of(*cost), {str(leaf.name): leaf for leaf in cost[0].weights}
 
 
@@ -136,7 +159,7 @@ def cost_of(model: Any, x: Any, y: Any) -> Node:
             total = loss if total is None else total + loss
         for penalty in [*model.penalties(), *running.penalties]:
             total = total + penalty
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def _number(place: Where, root: Node, known: Mapping[str, Leaf]) -> Number:
@@ -153,7 +176,8 @@ def _number(place: Where, root: Node, known: Mapping[str, Leaf]) -> Number:
         place = found[place]
     if not isinstance(place, Leaf) or place.kind not in ("variable", "state") or place.dtype not in FLOATS:
         raise ArgumentError(
-            f"{shown(place)} is no number of the cost.", expected="a variable, a weight's name, or (one of these, index)"
+            f"{shown(place)} is no number of the cost.",
+            expected="a variable, a weight's name, or (one of these, index)",
         )
     if place not in topological([root]):
         raise GraphError(f"J does not depend on {place.name!r}.", fix="pass a variable that J is computed from")
@@ -227,7 +251,9 @@ def _draw_slope(data: Slope) -> Any:
         edgecolor=BACKWARD, linewidth=1.6, label=f"slope = rise / run = {short(rise)} / {short(run)} = {short(data.slope)}",
     )  # fmt: skip
     axes.plot([data.at], [data.value], "o", color=INK, markersize=9, label=f"{data.name} = {short(data.at)}")
-    axes.plot([data.to], [data.to_value], "o", color=GREEN, markersize=9, label=f"after one step, α = {short(data.rate)}")
+    axes.plot(
+        [data.to], [data.to_value], "o", color=GREEN, markersize=9, label=f"after one step, α = {short(data.rate)}"
+    )
     axes.annotate(
         "", (data.to, data.to_value), (data.at, data.value),
         arrowprops={"arrowstyle": "->", "color": GREEN, "linewidth": 2, "shrinkA": 6, "shrinkB": 6},
@@ -263,7 +289,7 @@ def slope(J: Any, w: Where, at: Finite | None = None, rate: Positive | None = No
     """
     land = Landscape(J, [w])
     point = land.now[0] if at is None else float(at)
-    value, steep = land.measure([land.cost, *land.slopes], [(point,)])[0]
+    value, steep = land.measure([land.cost, *land.slopes], [(point,)])[0].tolist()
     _finite(value, steep)
     reach = _reach(land, point)
     low, high = limits_of(limits) if limits is not None else (point - reach, point + reach)
@@ -285,14 +311,9 @@ def _finite(*values: Any) -> None:
 def _reach(land: Landscape, *at: float) -> float:
     """How far to look around a place: to the other side of the valley and some more, as far as curvature tells."""
     slopes = land.measure(land.slopes, [at])[0]
-    bend = np.abs(np.linalg.eigvalsh(_symmetric(land.curvatures(at)))).max()
+    bend = np.abs(np.linalg.eigvalsh(land.curvatures(at)[0])).max()
     far = float(np.linalg.norm(slopes) / bend) if bend > _CURVED else 0.0
     return float(np.clip(1.6 * far, 0.5 * max(1.0, *np.abs(at)), 20 * max(1.0, *np.abs(at))))
-
-
-def _symmetric(matrix: Any) -> Any:
-    matrix = np.nan_to_num(matrix)
-    return (matrix + matrix.T) / 2
 
 
 # ---------------------------------------------------------------------- J(w, b) from the side and from above
@@ -328,7 +349,9 @@ def _draw_surface(data: Surface) -> Any:
 def solid(axes: Any, data: Surface) -> None:
     """The surface from the side, the point at its height."""
     across, up = np.meshgrid(data.w, data.b)
-    axes.plot_surface(across, up, data.cost, cmap=rising(), alpha=0.85, linewidth=0.2, edgecolor="#4a8fc7", rcount=_GRID, ccount=_GRID)
+    axes.plot_surface(
+        across, up, data.cost, cmap=rising(), alpha=0.85, linewidth=0.2, edgecolor="#4a8fc7", rcount=_GRID, ccount=_GRID
+    )
     axes.plot([data.now[0]], [data.now[1]], [data.now[2]], "o", color=BACKWARD, markersize=9, zorder=10)
     axes.tick_params(colors=SOFT, labelsize=8, pad=0)
     label(axes, *data.names)
@@ -375,29 +398,30 @@ def _surface(land: Landscape, limits: Any, points: Sequence[Sequence[float]]) ->
         half = np.maximum(half, 0.45 * half.max()) if half.max() > 0 else np.array([_reach(land, *at)] * 2)
         sides = [(m - h, m + h) for m, h in zip(middle, half, strict=True)]
     else:
-        sides = [limits_of(each) for each in limits]
+        sides = squares_of(limits)
     along, up = (np.linspace(*side, _GRID) for side in sides)
     costs = land.grid(along, up)
     _finite(*costs.reshape(-1))
     row, column = np.unravel_index(int(costs.argmin()), costs.shape)
     lowest = float(along[column]), float(up[row]), float(costs[row, column])
     names = land.numbers[0].name, land.numbers[1].name
-    return Surface(names, along, up, costs, (*at, value), lowest)
+    return Surface(names, along, up, costs, (at[0], at[1], value), lowest)
 
 
 def _bottom(land: Landscape) -> Any:
     """Where a few steps of Newton's method, held back where J would grow, lead from here."""
     at = np.array(land.now)
     for _ in range(25):
-        slopes, bends = land.measure(land.slopes, [at])[0], _symmetric(land.curvatures(at))
+        slopes, bends = land.measure(land.slopes, [at])[0], land.curvatures(at)[0]
         values, ways = np.linalg.eigh(bends)
-        step = -ways @ ((ways.T @ slopes) / np.maximum(np.abs(values), 1e-3 * max(1e-12, np.abs(values).max())))
-        step *= min(1.0, 10 / max(np.linalg.norm(step), 1e-300))
+        least = 1e-3 * max(1e-12, float(np.abs(values).max()))
+        step = -ways @ ((ways.T @ slopes) / np.maximum(np.abs(values), least))
+        step *= min(1.0, 10 / max(float(np.linalg.norm(step)), 1e-300))
         before = land(*at)
         while np.linalg.norm(step) > 1e-9 and not land(*(at + step)) <= before:
             step = step / 2
         at = at + step
-        if np.linalg.norm(step) < 1e-6:
+        if float(np.linalg.norm(step)) < 1e-6:
             break
     return at
 
@@ -406,12 +430,13 @@ def _bottom(land: Landscape) -> Any:
 @dataclass(frozen=True)
 class Path:
     """The places (steps + 1, 2) where an optimizer was, and J there. `turns`: how often it turned back in one of the two
-    directions."""
+    directions. `left`: it went away for ever, and was not followed further."""
 
     name: str
     places: Any
     costs: Any
     turns: int
+    left: bool = False
 
 
 @dataclass(frozen=True)
@@ -424,10 +449,10 @@ class Descent:
 
 
 def _draw_descent(data: Descent) -> Any:
-    best = min(data.paths, key=lambda path: path.costs[-1])
+    best = min(data.paths, key=lambda path: np.inf if path.left else path.costs[-1])
     start = short(data.paths[0].costs[0])
-    steps = len(data.paths[0].costs) - 1
-    ends = ", ".join(f"{short(path.costs[-1])} by {path.name}" for path in data.paths)
+    steps = max(len(path.costs) for path in data.paths) - 1
+    ends = ", ".join(f"{'away for ever' if p.left else short(p.costs[-1])} by {p.name}" for p in data.paths)
     low, high = data.curvatures
     learn = f"{steps} steps from J = {start}: {ends}."
     if low > 0 and high / low > 3:
@@ -443,7 +468,10 @@ def _draw_descent(data: Descent) -> Any:
     axes.plot(*data.paths[0].places[0], "o", color=INK, markersize=8)
     open_frame(costs)
     ends_ = [path.costs[np.isfinite(path.costs)] for path in data.paths]
-    if min(each.min() for each in ends_) * 30 < max(each.max() for each in ends_) and min(each.min() for each in ends_) > 0:
+    if (
+        min(each.min() for each in ends_) * 30 < max(each.max() for each in ends_)
+        and min(each.min() for each in ends_) > 0
+    ):
         costs.set_yscale("log")
     label(costs, "step", "J")
     entitle(axes, "the way, seen from above")
@@ -454,7 +482,7 @@ def _draw_descent(data: Descent) -> Any:
 
 
 def _path_colours(count: int) -> list[str]:
-    base = [BACKWARD, "#000000", ORANGE, PURPLE, GREEN]
+    base = [BACKWARD, "#000000", ORANGE, PURPLE, GREEN, BLUE, RED]
     return [base[k % len(base)] for k in range(count)]
 
 
@@ -477,8 +505,8 @@ def descent(
     >>> import backlit as bl
     >>> w, b = bl.variable(4.0, name="w"), bl.variable(1.0, name="b")
     >>> data = bl.plot.descent.data(w**2 + 10 * b**2, w, b, steps=20)
-    >>> [(path.name, path.turns) for path in data.paths]
-    [('SGD, α = 0.01', 0), ('SGD, α = 0.095', 18), ('Adam, α = 0.4', 1)]
+    >>> [(path.name, path.turns) for path in data.paths[:2]]
+    [('SGD, α = 0.01', 0), ('SGD, α = 0.095', 19)]
     """
     land = Landscape(J, [w, b])
     begin = land.now if start is None else tuple(map(float, start))
@@ -486,7 +514,7 @@ def descent(
         raise ValueRangeError("a start is two numbers.", expected="(w, b)", found=f"{len(begin)} numbers")
     _finite(land(*begin))
     bottom = _bottom(land)
-    bends = np.linalg.eigvalsh(_symmetric(land.curvatures(bottom)))
+    bends = np.linalg.eigvalsh(land.curvatures(bottom)[0])
     rules = _rules(optimizers, float(np.abs(bends).max()), float(np.linalg.norm(bottom - begin)))
     paths = tuple(_walked(land, name, rule, begin, steps) for name, rule in rules.items())
     seen = [place for path in paths for place in path.places if np.isfinite(place).all()]
@@ -506,7 +534,10 @@ def _rules(given: Any, bend: float, far: float) -> dict[str, Optimizer]:
     rules = [Optimizer.get(each) for each in many]
     if not rules:
         raise ValueRangeError("there is no optimizer to walk.", fix="optimizers=None walks three")
-    return {f"{_called(rule)}{f' ({k})' if _called(rule) in map(_called, rules[:k]) else ''}": rule for k, rule in enumerate(rules)}
+    return {
+        f"{_called(rule)}{f' ({k})' if _called(rule) in map(_called, rules[:k]) else ''}": rule
+        for k, rule in enumerate(rules)
+    }
 
 
 def _called(rule: Optimizer) -> str:
@@ -517,20 +548,22 @@ def _walked(land: Landscape, name: str, rule: Optimizer, begin: Sequence[float],
     """The way of one optimizer: its own updates, on two numbers of its own."""
     own = [variable(float(value), number.name) for value, number in zip(begin, land.numbers, strict=True)]
     slots = {p: rule.make_slots(p) for p in own}
-    moved = dict(zip(land.inputs, own, strict=True))
+    moved: dict[Node, Node] = dict(zip(land.inputs, own, strict=True))
     cost, *slopes = substitute([land.cost, *land.slopes], moved)
     rate, number = input_leaf((), "rate", "float64"), input_leaf((), "step", "float64")
     updates = rule.updates(dict(zip(own, slopes, strict=True)), slots, rate, number)
     program = registry.lookup("engine.planned").compile(Graph([rate, number], [cost], updates))
-    places, costs = [np.array(begin)], []
+    places, costs, left = [np.array(begin)], [], False
     for t, alpha in enumerate(rule.learning_rates(0, steps), start=1):
         costs.append(float(program.evaluate({rate: alpha, number: float(t)}).outputs[0]))
         places.append(np.array([float(p.array) for p in own]))
+        if left := not np.abs(places[-1]).max() < _FAR * (1 + np.abs(begin).max()):
+            break
     costs.append(land(*places[-1]))
     way = np.array(places)
     moves = np.diff(way, axis=0)
-    turns = (moves[1:] * moves[:-1] < 0).sum(axis=0)
-    return Path(name, way, np.array(costs), int(turns.max(initial=0)))
+    turns = (np.sign(moves[1:]) * np.sign(moves[:-1]) < 0).sum(axis=0)
+    return Path(name, way, np.array(costs), int(turns.max(initial=0)), left)
 
 
 __all__ = ["cost_of", "descent", "slope", "surface"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Annotated, Any
 
 import numpy as np
@@ -21,7 +22,21 @@ from ..ops.reduce import sum as sum_
 from ..train.losses import Loss
 from ..view.words import function_name
 from .canvas import (
-    BACKWARD, BLUE, FORWARD, INK, ORANGE, PALE, SOFT, bare, entitle, label, legend, marks, open_frame, picture, sheet,
+    BACKWARD,
+    BLUE,
+    FORWARD,
+    INK,
+    ORANGE,
+    PALE,
+    SOFT,
+    bare,
+    entitle,
+    label,
+    legend,
+    marks,
+    open_frame,
+    picture,
+    sheet,
     short,
 )  # fmt: skip
 
@@ -33,16 +48,26 @@ _STEP = 1e-3  # how near the curve of a loss comes to 0 and 1
 
 def limits_of(limits: Any) -> tuple[float, float]:
     """Two numbers, the first one the smaller."""
+    _two(limits)
     low, high = limits
     if not low < high:
         raise ValueRangeError("the limits are turned round.", expected="(low, high)", found=f"({low:g}, {high:g})")
     return float(low), float(high)
 
 
+def squares_of(limits: Any) -> list[tuple[float, float]]:
+    """Two pairs of limits."""
+    if not isinstance(limits, (list, tuple)) or len(limits) != 2:
+        raise ArgumentError(
+            "limits are two pairs of numbers.", expected="((low, high), (low, high))", found=repr(limits)[:40]
+        )
+    return [limits_of(each) for each in limits]
+
+
 def _two(value: Any) -> None:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise ArgumentError("limits are two numbers.", expected="(low, high)", found=repr(value)[:40])
-    if not all(np.isscalar(each) and np.isfinite(each) for each in value):
+    if not all(isinstance(each, Real) and np.isfinite(float(each)) for each in value):
         raise ValueRangeError("limits are two finite numbers.", found=repr(value)[:40])
 
 
@@ -105,7 +130,9 @@ def _one_activation(axes: Any, curve: Curve, wide: float) -> None:
     value, slope = curve.at(0)
     axes.plot([0], [value], "o", color=FORWARD, markersize=5)
     low, high = float(curve.value.min()), float(curve.value.max())
-    entitle(axes, f"{curve.name}: g(0) = {short(value)}, g′(0) = {short(slope)}, values {short(low)} … {short(high)}", wide)
+    entitle(
+        axes, f"{curve.name}: g(0) = {short(value)}, g′(0) = {short(slope)}, values {short(low)} … {short(high)}", wide
+    )
     label(axes, "z")
 
 
@@ -194,7 +221,9 @@ def _draw_loss(data: Losses) -> Any:
     open_frame(axes)
     top = min(6.0, max(float(np.nanmax(branch.loss)) for branch in data.branches)) * 1.05 or 1.0
     for branch, colour, line in zip(data.branches, (BLUE, ORANGE), ("-", "--"), strict=False):
-        axes.plot(data.prediction, branch.loss, color=colour, linewidth=2.4, linestyle=line, label=f"y = {short(branch.y)}")
+        axes.plot(
+            data.prediction, branch.loss, color=colour, linewidth=2.4, linestyle=line, label=f"y = {short(branch.y)}"
+        )
         near = np.abs(data.prediction - data.at) < 0.16 * np.ptp(data.prediction)
         tangent = branch.at_loss + branch.at_slope * (data.prediction[near] - data.at)
         axes.plot(data.prediction[near], tangent, color=BACKWARD, linewidth=1.2)
@@ -269,7 +298,9 @@ def _draw_softmax(data: Softmax) -> Any:
     others = data.z.max() - np.sort(data.z)[-2] if len(data.z) > 1 else 0.0
     learn = f"{data.names[best]} is the most probable with {100 * data.a[best]:.0f} %; all {len(data.z)} sum to 1."
     if others:
-        learn += f" A lead of {short(others)} in z makes it e^{short(others)} = {short(np.exp(others))} times as probable."
+        learn += (
+            f" A lead of {short(others)} in z makes it e^{short(others)} = {short(np.exp(others))} times as probable."
+        )
     figure, panels = sheet(learn, (8, max(2.6, 1.4 + 0.36 * len(data.z))), 1, 2, sharey=True)
     places = np.arange(len(data.z))
     digits = [short(each) for each in data.z], [f"{each:.4f}" for each in data.a]

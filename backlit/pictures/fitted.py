@@ -16,10 +16,22 @@ from ..ops.nn import sigmoid
 from ..train import door
 from ..train.losses import Loss
 from .canvas import (
-    COLOURS, FORWARD, INK, PALE, SOFT, entitle, label, legend, note, open_frame, picture, sheet, short,
+    COLOURS,
+    FORWARD,
+    INK,
+    PALE,
+    SOFT,
+    entitle,
+    label,
+    legend,
+    note,
+    open_frame,
+    picture,
+    sheet,
+    short,
 )  # fmt: skip
 from .costs import Landscape, Surface, solid
-from .curves import limits_of
+from .curves import squares_of
 from .inside import Inside, input_names, rows_of
 
 _ALONG = 601
@@ -36,6 +48,7 @@ class Unit:
     z: Any
     a: Any
     switches: tuple[float, ...]
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -64,7 +77,8 @@ def _draw_curve(data: Fitted) -> Any:
     kinked = data.activation in ("relu", "leaky_relu", "relu6")
     bends = list(dict.fromkeys(map(short, data.bends)))
     places = ", ".join(bends[:6]) + (", …" if len(bends) > 6 else "")
-    learn = f"{'The curve bends' if kinked else 'z changes sign'} where a unit of {data.layer!r} switches: at {data.name} = {places}."
+    what = "The curve bends" if kinked else "z changes sign"
+    learn = f"{what} where a unit of {data.layer!r} switches: at {data.name} = {places}."
     if not data.bends:
         learn = f"No unit of {data.layer!r} switches here" + (": the curve is one straight line." if kinked else ".")
     if data.error is not None:
@@ -133,8 +147,7 @@ def curve(model: Any, X: Any, y: Any = None, column: Any = 0, layer: Any = None)
     along = np.linspace(low - room, high + room, _ALONG)
     table = np.tile(np.median(array, axis=0), (_ALONG, 1)).astype(array.dtype)
     table[:, place] = along
-    candidates = inside.with_units()
-    found = candidates[0] if layer is None and candidates else inside.named(layer)
+    found = inside.chosen(layer)
     z, a, out = inside.values([found.z, found.a, inside.ends[0]], [table])
     (fit,) = inside.values([inside.ends[0]], rows)
     target = None if y is None else _column(y, len(x))
@@ -216,21 +229,21 @@ def convexity(
     if len(losses) == 0:
         raise ArgumentError("there is no loss to draw.", fix='losses=("mse", "binary_crossentropy")')
     middle, spread = float(x.mean()), float(x.std()) or 1.0
-    sides = [limits_of(each) for each in limits] if limits is not None else [(-8 / spread, 8 / spread), (-8.0, 8.0)]
+    sides = squares_of(limits) if limits is not None else [(-8 / spread, 8 / spread), (-8.0, 8.0)]
     return Convexity(tuple(_bowl(Loss.get(each), x - middle, target, sides) for each in losses), middle)
 
 
-def _bowl(loss: Any, x: Any, y: Any, sides: Any) -> Bowl:
+def _bowl(loss: Any, x: Any, y: Any, sides: Sequence[tuple[float, float]]) -> Bowl:
     w, b = variable(0.0, "w"), variable(0.0, "b")
     a = sigmoid(constant(x) * w + b)
     land = Landscape(loss.cost(constant(y.reshape(-1, 1)), reshape(a, (-1, 1))), [w, b])
-    along, up = (np.linspace(*side, _COARSE * 2 - 1) for side in sides)
+    along, up = (np.linspace(low, high, _COARSE * 2 - 1) for low, high in sides)
     costs = land.grid(along, up)
     row, column = np.unravel_index(int(costs.argmin()), costs.shape)
     lowest = float(along[column]), float(up[row]), float(costs[row, column])
-    bends = [np.linalg.eigvalsh(land.curvatures((p, q)))[0] for q in up[::2] for p in along[::2]]
+    bends = np.linalg.eigvalsh(land.curvatures(*[(p, q) for q in up[::2] for p in along[::2]]))[:, 0]
     name = getattr(loss, "name", None) or type(loss).__name__
-    return Bowl(name, Surface(("w", "b"), along, up, costs, lowest, lowest), float((np.array(bends) < -1e-9).mean()))
+    return Bowl(name, Surface(("w", "b"), along, up, costs, lowest, lowest), float((bends < -1e-9).mean()))
 
 
 __all__ = ["convexity", "curve"]

@@ -15,8 +15,22 @@ from ..core.shapes import show
 from ..train import door
 from ..train.scores import confusion as counted_pairs
 from .canvas import (
-    BLUE, INK, ORANGE, RED, SOFT, bare, entitle, label, marks, note, open_frame, picture, scale_of, sheet,
-    short, shortened,
+    BLUE,
+    INK,
+    ORANGE,
+    RED,
+    SOFT,
+    bare,
+    entitle,
+    label,
+    marks,
+    note,
+    open_frame,
+    picture,
+    scale_of,
+    sheet,
+    short,
+    shortened,
 )  # fmt: skip
 from .inside import Inside, decision, input_names, labels, rows_of
 from .maps import share
@@ -58,7 +72,7 @@ def show_image(axes: Any, image: Any, **kind: Any) -> Any:
     axes.set_yticks([])
     if image.ndim == 3 and image.shape[2] in (3, 4):
         low, high = float(image.min()), float(image.max())
-        span = 1.0 if 0 <= low and high <= 1 else 255.0 if 0 <= low and high <= 255 else (high - low) or 1.0
+        span = 1.0 if low >= 0 and high <= 1 else 255.0 if low >= 0 and high <= 255 else (high - low) or 1.0
         return axes.imshow((image - min(low, 0.0)) / span, **kind)
     return axes.imshow(image.reshape(image.shape[:2]), **{"cmap": "gray_r", **kind})
 
@@ -97,7 +111,8 @@ class Images:
 
 def _draw_images(data: Images) -> Any:
     rows, wide = grid_of(len(data.tiles))
-    learn = f"{len(data.tiles)} of {data.total} examples"
+    size = " × ".join(map(str, data.tiles[0].image.shape))
+    learn = f"{len(data.tiles)} of {data.total} examples, {size} numbers each"
     if data.judged:
         learn = f"{share(data.wrong, data.total)} ({100 * data.wrong / data.total:.1f} %) taken for another class"
         learn += ": these come first, label → prediction in red." if data.wrong else "."
@@ -105,7 +120,9 @@ def _draw_images(data: Images) -> Any:
     for axes, tile in zip(panels.flat, data.tiles, strict=False):
         show_image(axes, tile.image)
         words = shortened(tile.label, 7) + (f" → {shortened(tile.predicted, 7)}" if tile.wrong else "")
-        axes.set_title(words, size=9, color=RED if tile.wrong else INK, weight="bold" if tile.wrong else "normal", parse_math=False)
+        axes.set_title(
+            words, size=9, color=RED if tile.wrong else INK, weight="bold" if tile.wrong else "normal", parse_math=False
+        )
         for side in axes.spines.values():
             side.set(color=RED if tile.wrong else SOFT, linewidth=1.8 if tile.wrong else 0.5)
     for axes in panels.flat[len(data.tiles) :]:
@@ -145,7 +162,9 @@ def images(X: Any, y: Any = None, model: Any = None, count: Count = 64, shape: S
         names = guessed if y is None else [rule.names[k] for k in labels(model, X, y, len(rule.names))]
         order = np.argsort([a == b for a, b in zip(names, guessed, strict=True)], kind="stable")
     wrong = sum(a != b for a, b in zip(names, guessed, strict=True)) if model is not None else 0
-    tiles = tuple(Tile(int(k), np.asarray(array[k], np.float64).reshape(form), names[k], guessed[k]) for k in order[:count])
+    tiles = tuple(
+        Tile(int(k), np.asarray(array[k], np.float64).reshape(form), names[k], guessed[k]) for k in order[:count]
+    )
     return Images(tiles, wrong, total, model is not None and y is not None)
 
 
@@ -169,7 +188,9 @@ def _draw_confusion(data: Confusion) -> Any:
     total, right, count = int(data.counts.sum()), int(np.trace(data.counts)), len(data.names)
     one, other, often = data.worst
     learn = f"{share(right, total)} right ({100 * right / total:.1f} %)"
-    learn += f"; the most frequent error: {shortened(one)} taken for {shortened(other)}, {often} times." if often else "."
+    learn += (
+        f"; the most frequent error: {shortened(one)} taken for {shortened(other)}, {often} times." if often else "."
+    )
     side = max(4.2, 1.6 + 0.52 * count)
     figure, panels = sheet(learn, (side + 1.2, side + 0.6))
     axes = panels[0, 0]
@@ -180,10 +201,25 @@ def _draw_confusion(data: Confusion) -> Any:
     for row in range(count):
         for column in range(count):
             if data.counts[row, column]:
-                axes.text(column, row, f"{data.counts[row, column]:,}", ha="center", va="center", size=9 if count < 15 else 7, color=INK)
+                axes.text(
+                    column,
+                    row,
+                    f"{data.counts[row, column]:,}",
+                    ha="center",
+                    va="center",
+                    size=9 if count < 15 else 7,
+                    color=INK,
+                )
     names = [shortened(name, 12) for name in data.names]
     long = max(map(len, names)) > 4
-    marks(axes.xaxis, range(count), names, rotation=45 if long else 0, ha="right" if long else "center", rotation_mode="anchor")
+    marks(
+        axes.xaxis,
+        range(count),
+        names,
+        rotation=45 if long else 0,
+        ha="right" if long else "center",
+        rotation_mode="anchor",
+    )
     marks(axes.yaxis, range(count), names)
     label(axes, "taken for", "true class")
     note(figure, "Blue: right, orange: wrong; the darker, the larger the share of the row.")
@@ -345,8 +381,7 @@ def top(
     [1, 2]
     """
     inside = Inside(model)
-    candidates = inside.with_units()
-    found = candidates[0] if layer is None and candidates else inside.named(layer)
+    found = inside.chosen(layer)
     rows = rows_of(model, X)
     (a,) = inside.values([found.a], rows)
     if unit >= a.shape[-1]:

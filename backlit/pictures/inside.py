@@ -61,7 +61,9 @@ class Inside:
             inner = inner.inputs[0]
         bends = inner.op.role == "activation" and len(inner.inputs) == 1
         z = inner.inputs[0] if bends else node
-        before = [n for n in topological([node], lambda n: () if n is not node and _output(n) else n.inputs) if _output(n)]
+        before = [
+            n for n in topological([node], lambda n: () if n is not node and _output(n) else n.inputs) if _output(n)
+        ]
         before = [n for n in before if n is not node]
         return Layered(node.attrs["name"], z, node, inner.op.name if bends else "", before[0] if before else None)
 
@@ -70,7 +72,9 @@ class Inside:
         name = getattr(layer, "name", layer)
         if name not in self.layers:
             raise UnknownNameError(
-                f"there is no layer {name!r}.", expected=", ".join(self.layers), fix=did_you_mean(str(name), self.layers)
+                f"there is no layer {name!r}.",
+                expected=", ".join(self.layers),
+                fix=did_you_mean(str(name), self.layers),
             )
         return self.layers[name]
 
@@ -79,6 +83,11 @@ class Inside:
         weighty = {layer.name for layer in self.model.everything() if layer.weights}
         found = [each for each in self.layers.values() if len(each.a.shape) == 2]
         return [each for each in found if each.name in weighty and _affine(each)] or found
+
+    def chosen(self, layer: Any) -> Layered:
+        """The layer that was asked for; for None the first one with units."""
+        first = self.with_units()[:1]
+        return first[0] if layer is None and first else self.named(layer)
 
     def values(self, nodes: Sequence[Node], x: Any) -> list[Any]:
         """The values of nodes for inputs that were made ready."""
@@ -114,7 +123,7 @@ def rows_of(model: Any, x: Any) -> list[Any]:
 
 def reading(model: Any) -> Output:
     """What the only output of a model means."""
-    found = outputs(model, ends(model), "")
+    found = outputs(ready(model), ends(model), "")
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
         raise ArgumentError(
@@ -164,7 +173,7 @@ def decision(model: Any) -> Decision:
             fix="bl.plot.units(model, X, layer=...) has a map for each of them",
         )
     names = model.classes or tuple(map(str, range(max(units, 2))))
-    return Decision(tuple(map(str, names)), link, found.kind in ("logits", "scores") or not found.link == link)
+    return Decision(tuple(map(str, names)), link, found.kind in ("logits", "scores") or found.link != link)
 
 
 def labels(model: Any, x: Any, y: Any, count: int) -> Any:

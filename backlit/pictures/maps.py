@@ -11,8 +11,25 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.shapes import show
 from .canvas import (
-    COLOURS, INK, MARKERS, PALE, SOFT, bare, class_colours, dress, entitle, label, legend, note, paler, picture, rising,
-    scale_of, sheet, short, shortened,
+    COLOURS,
+    INK,
+    MARKERS,
+    PALE,
+    SOFT,
+    bare,
+    class_colours,
+    dress,
+    entitle,
+    label,
+    legend,
+    note,
+    paler,
+    picture,
+    rising,
+    scale_of,
+    sheet,
+    short,
+    shortened,
 )  # fmt: skip
 from .inside import Decision, Inside, Layered, Plane, decision, input_plane, labels, plane, rows_of
 
@@ -21,7 +38,7 @@ _MOST_POINTS = 600  # drawn of each class
 
 
 def share(part: int, whole: int, what: str = "examples") -> str:
-    """"3 of 100 examples", without the plural of one."""
+    """ "3 of 100 examples", without the plural of one."""
     return f"{part} of {whole} {what if whole != 1 else what.removesuffix('s')}"
 
 
@@ -88,7 +105,13 @@ def scatter(axes: Any, points: Any, y: Any, names: Sequence[str], wrong: Any = N
             )  # fmt: skip
     if wrong is not None and wrong.any():
         axes.scatter(
-            *_some(points[wrong]).T, s=size * 4, facecolors="none", edgecolors=INK, linewidths=1.3, label="wrong", zorder=4
+            *_some(points[wrong]).T,
+            s=size * 4,
+            facecolors="none",
+            edgecolors=INK,
+            linewidths=1.3,
+            label="wrong",
+            zorder=4,
         )
 
 
@@ -167,7 +190,9 @@ def _draw_units(data: Units) -> Any:
     colours, low, high = scale_of(np.clip(values, -most, most))
     across, up = data.plane.along, data.plane.up
     for axes, each in zip(panels.flat, data.maps, strict=False):
-        drawn = axes.pcolormesh(across, up, each.value, cmap=colours, vmin=low, vmax=high, shading="auto", rasterized=True)
+        drawn = axes.pcolormesh(
+            across, up, each.value, cmap=colours, vmin=low, vmax=high, shading="auto", rasterized=True
+        )
         line, level = (each.largest.astype(float), 0.5) if data.compete else (each.z, 0.0)
         if line.min() < level < line.max():
             axes.contour(across, up, line, levels=[level], colors=INK, linewidths=1.4)
@@ -175,7 +200,11 @@ def _draw_units(data: Units) -> Any:
         axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
         name = f"unit {each.unit}" + (f" ({shortened(data.names[each.unit])})" if data.compete and data.names else "")
         wins = int((np.argmax([other.at for other in data.maps], axis=0) == each.unit).sum())
-        entitle(axes, f"{name}: largest for {wins}" if data.compete else f"{name}: z > 0 for {each.on} of {data.examples}", 2.6)
+        entitle(
+            axes,
+            f"{name}: largest for {wins}" if data.compete else f"{name}: z > 0 for {each.on} of {data.examples}",
+            2.6,
+        )
         label(axes, *data.plane.names)
     for axes in panels.flat[count:]:
         bare(axes)
@@ -193,7 +222,10 @@ def _draw_units(data: Units) -> Any:
 def _units_learn(data: Units) -> str:
     few = f" (first {len(data.maps)} of {data.total} units)" if data.total > len(data.maps) else ""
     if data.compete:
-        low, high = (np.array([each.value for each in data.maps]).min(), np.array([each.value for each in data.maps]).max())
+        low, high = (
+            np.array([each.value for each in data.maps]).min(),
+            np.array([each.value for each in data.maps]).max(),
+        )
         ends = f"{data.of} from {short(low)} to {short(high)}"
         return f"Layer {data.layer!r}: {ends}; the class of a place is that of the unit that is largest there{few}."
     on = [each.on for each in data.maps]
@@ -229,10 +261,8 @@ def units(
     """
     inside, found, flat, rows = _mapped(model, X, layer, space, columns)
     nodes = [found.z, found.a]
-    if space == "previous":
-        values = inside.from_middle(nodes, _before(found), flat.rows)
-    else:
-        values = inside.values(nodes, [flat.rows])
+    middle = space == "previous"
+    values = inside.from_middle(nodes, _before(found), flat.rows) if middle else inside.values(nodes, [flat.rows])
     z, a = inside.values(nodes, rows)
     at, total = (a if of == "a" else z), z.shape[1]
     shown, largest = values[of == "a"], values[0].argmax(axis=1)
@@ -243,7 +273,17 @@ def units(
     )  # fmt: skip
     last = any(found.a is end for end in inside.ends)
     given, names = _classes(model, X, y)
-    return Units(found.name, found.activation, of, flat, maps, given, names, total, last and total > 1 and found.activation in ("", "softmax"))
+    return Units(
+        found.name,
+        found.activation,
+        of,
+        flat,
+        maps,
+        given,
+        names,
+        total,
+        last and total > 1 and found.activation in ("", "softmax"),
+    )
 
 
 def _classes(model: Any, x: Any, y: Any) -> tuple[Any, tuple[str, ...]]:
@@ -260,7 +300,7 @@ def _before(found: Layered) -> Any:
 
 
 def _chosen(inside: Inside, layer: Any) -> Layered:
-    found = inside.with_units()[0] if layer is None and inside.with_units() else inside.named(layer)
+    found = inside.chosen(layer)
     if len(found.a.shape) != 2:
         raise ShapeError(
             f"layer {found.name!r} has no row of units.",
@@ -315,7 +355,9 @@ def _draw_on_off(data: OnOff) -> Any:
     axes, bars = panels[0]
     across, up = data.plane.along, data.plane.up
     number = data.on.sum(axis=-1)
-    drawn = axes.pcolormesh(across, up, number, cmap=rising(), vmin=0, vmax=count * 1.25, shading="auto", rasterized=True)
+    drawn = axes.pcolormesh(
+        across, up, number, cmap=rising(), vmin=0, vmax=count * 1.25, shading="auto", rasterized=True
+    )
     for k in range(count):
         z = data.z[..., k]
         if z.min() < 0 < z.max():

@@ -8,14 +8,27 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core import registry
-from ..core.errors import ArgumentError, BacklitError, DTypeError, ShapeError, ValueRangeError
+from ..core.errors import BacklitError, DTypeError, ShapeError, ValueRangeError
 from ..core.node import FLOATS, Leaf
 from ..core.shapes import show
 from ..core.walk import topological
 from ..train import door
 from .canvas import (
-    BACKWARD, COLOURS, FAINT, FORWARD, INK, PALE, SOFT, bare, entitle, label, note, open_frame, paler, picture, sheet,
+    COLOURS,
+    FORWARD,
+    INK,
+    PALE,
+    SOFT,
+    bare,
+    entitle,
+    label,
+    note,
+    open_frame,
+    paler,
+    picture,
+    sheet,
     short,
+    shortened,
 )  # fmt: skip
 from .images import show_image
 from .inside import Inside, rows_of
@@ -52,7 +65,7 @@ def _cells(axes: Any, matrix: Matrix, left: float, low: float) -> tuple[float, f
                 linewidth=0.7, linestyle=":" if copy else "-",
             )  # fmt: skip
             axes.text(
-                left + j + 0.5, top - i - 0.5, short(values[i, j]), ha="center", va="center", size=8.5,
+                left + j + 0.5, top - i - 0.5, _tight(values[i, j]), ha="center", va="center", size=8.5,
                 color=SOFT if copy else INK, style="italic" if copy else "normal",
             )  # fmt: skip
     if cut_rows:
@@ -62,6 +75,11 @@ def _cells(axes: Any, matrix: Matrix, left: float, low: float) -> tuple[float, f
     name = f"{matrix.name} {show(np.shape(matrix.values))}"
     axes.text(left + wide / 2, top + 0.25, name, ha="center", va="bottom", size=10, color=INK, parse_math=False)
     return wide, high
+
+
+def _tight(value: float) -> str:
+    """A number that fits into a cell."""
+    return next((text for digits in (3, 2) if len(text := short(value, digits)) <= 6), short(value, 1))
 
 
 def _row_of(learn: str, parts: list[Any], under: str = "") -> Any:
@@ -110,17 +128,20 @@ def _draw_stacking(data: Stacking) -> Any:
         f"All {m} examples at once: each is a {'row' if rows else 'column'} of X and of Z, each of the {units} units of "
         f"{data.layer!r} a {'column' if rows else 'row'} of W and of Z."
     )
-    row = lambda matrix: np.arange(matrix.shape[0])[:, None] + 0 * np.arange(matrix.shape[1]) == 0  # noqa: E731
-    column = lambda matrix: 0 * np.arange(matrix.shape[0])[:, None] + np.arange(matrix.shape[1]) == 0  # noqa: E731
-    corner = row(data.z) & column(data.z)
-    x = Matrix("X", data.x, row(data.x) if rows else column(data.x))
-    w = Matrix("W", data.w, column(data.w) if rows else row(data.w))
+    x, w = Matrix("X", data.x, _first(data.x, rows)), Matrix("W", data.w, _first(data.w, not rows))
     parts: list[Any] = [x, "·", w] if rows else [w, "·", x]
     if data.b is not None:
-        parts += ["+", Matrix("b", data.b, (column if rows else row)(np.atleast_2d(data.b)))]
-    parts += ["=", Matrix("Z", data.z, corner)]
+        parts += ["+", Matrix("b", data.b, _first(data.b, not rows))]
+    parts += ["=", Matrix("Z", data.z, _first(data.z, True) & _first(data.z, False))]
     under = "Blue: the first example, the first unit, and the number they make together. b is added to every example."
     return _row_of(learn, parts, under)
+
+
+def _first(values: Any, row: bool) -> Any:
+    """Marks on the first row, or on the first column."""
+    marked = np.zeros(np.atleast_2d(values).shape, bool)
+    marked[(0, slice(None)) if row else (slice(None), 0)] = True
+    return marked
 
 
 @picture(_draw_stacking)
@@ -137,8 +158,7 @@ def stacking(model: Any, X: Any, layer: Any = None, convention: Literal["rows", 
     [[3.5, 6.5]]
     """
     inside = Inside(model)
-    candidates = inside.with_units()
-    found = candidates[0] if layer is None and candidates else inside.named(layer)
+    found = inside.chosen(layer)
     below = topological([found.z], lambda node: () if node is found.before else node.inputs)
     products = [node for node in below if node.op.name == "matmul" and isinstance(_leaf(node.inputs[1]), Leaf)]
     if len(found.z.shape) != 2 or len(products) != 1:
@@ -146,10 +166,10 @@ def stacking(model: Any, X: Any, layer: Any = None, convention: Literal["rows", 
     product = products[0]
     weight = _leaf(product.inputs[1])
     rows = rows_of(model, X)
-    x, z, whole = inside.values([product.inputs[0], found.z, product], rows)
-    w = np.asarray(weight.array, np.float64)
-    biased = not np.array_equal(z, whole)
-    b = (z - whole)[0] if biased else None
+    total = _leaf(found.z)
+    biases = [] if total is product else [node for node in total.inputs if _leaf(node) is not product]
+    x, z, *biases = inside.values([product.inputs[0], found.z, *biases], rows)
+    w, b = np.asarray(weight.array, np.float64), biases[0] if biases else None
     if convention == "columns":
         return Stacking(found.name, x.T, w.T, None if b is None else b.reshape(-1, 1), z.T, convention)
     return Stacking(found.name, x, w, b, z, convention)
@@ -206,7 +226,9 @@ def broadcast(a: Any, b: Any, operation: Literal["+", "-", "*", "/"] = "+") -> B
     >>> bl.plot.broadcast.data([[1.0], [2.0]], [10.0, 20.0]).result.tolist()
     [[11.0, 21.0], [12.0, 22.0]]
     """
-    first, second = (np.asarray(door.array_of([each] if np.isscalar(each) else each, "a"), np.float64) for each in (a, b))
+    first, second = (
+        np.asarray(door.array_of([each] if np.isscalar(each) else each, "a"), np.float64) for each in (a, b)
+    )
     for array in (first, second):
         if array.ndim > 2 or not array.size:
             raise ShapeError("an array of one or two axes can be drawn.", found=f"shape {show(array.shape)}")
@@ -238,12 +260,23 @@ def _draw_unrolled(data: Unrolled) -> Any:
     names = ("red", "green", "blue") if channels == 3 else tuple(f"channel {k}" for k in range(channels))
     maps = ("Reds", "Greens", "Blues") if channels == 3 else ("gray_r",) * channels
     for place, axes in enumerate(panels[0, :channels]):
-        show_image(axes, data.image[..., place], cmap=maps[place], vmin=data.image.min(), vmax=max(data.image.max(), 1e-9))
+        show_image(
+            axes, data.image[..., place], cmap=maps[place], vmin=data.image.min(), vmax=max(data.image.max(), 1e-9)
+        )
         entitle(axes, f"{names[place]} ({high}, {wide})")
         if high * wide <= 64:
             for i in range(high):
                 for j in range(wide):
-                    axes.text(j, i, short(data.image[i, j, place]), ha="center", va="center", size=7.5, color=INK)
+                    dark = data.image[i, j, place] > 0.55 * data.image.max()
+                    axes.text(
+                        j,
+                        i,
+                        short(data.image[i, j, place]),
+                        ha="center",
+                        va="center",
+                        size=7.5,
+                        color="white" if dark else INK,
+                    )
     axes = panels[0, channels]
     bare(axes)
     each = 4
@@ -271,7 +304,9 @@ def unrolled(image: Any) -> Unrolled:
     array = np.asarray(door.array_of(image, "image"), np.float64)
     door.fits(array, "image")
     if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] > 4):
-        raise ShapeError("this is no image.", expected="(height, width) or (height, width, channels)", found=show(array.shape))
+        raise ShapeError(
+            "this is no image.", expected="(height, width) or (height, width, channels)", found=show(array.shape)
+        )
     whole = array if array.ndim == 3 else array[..., None]
     return Unrolled(whole, np.moveaxis(whole, 2, 0).reshape(-1))
 
@@ -315,7 +350,13 @@ def _draw_receptive(data: Receptive) -> Any:
         for place, k in enumerate(dict.fromkeys(min(each, len(sight.windows) - 1) for each in chosen)):
             (top, bottom), (left, right) = sight.windows[k]
             x, y = [left - 0.5, right + 0.5], [top - 0.5, bottom + 0.5]
-            axes.plot([x[0], x[1], x[1], x[0], x[0]], [y[0], y[0], y[1], y[1], y[0]], color=COLOURS[place], linewidth=2.4, clip_on=False)
+            axes.plot(
+                [x[0], x[1], x[1], x[0], x[0]],
+                [y[0], y[0], y[1], y[1], y[0]],
+                color=COLOURS[place],
+                linewidth=2.4,
+                clip_on=False,
+            )
         entitle(axes, f"{sight.layer}: places 0, 1, …, {len(sight.windows) - 1}")
     return figure
 
@@ -334,19 +375,16 @@ def _draw_signal(data: Receptive, learn: str) -> Any:
         open_frame(panel, grid=False)
         for row, ((first, last),) in enumerate(sight.windows[:_WINDOWS]):
             colour = COLOURS[row % len(COLOURS)]
-            panel.barh(row, last - first + 1, left=first - 0.5, height=0.75, color=paler(colour, 0.35), edgecolor=colour)
+            panel.barh(
+                row, last - first + 1, left=first - 0.5, height=0.75, color=paler(colour, 0.35), edgecolor=colour
+            )
             if place == 0:
                 axes.axvspan(first - 0.5, last + 0.5, color=colour, alpha=0.05, linewidth=0)
         panel.set_ylim(min(len(sight.windows), _WINDOWS) - 0.4, -0.6)
         panel.set_yticks([0, len(sight.windows[:_WINDOWS]) - 1])
-        label(panel, "", shortname(sight.layer))
+        label(panel, "", shortened(sight.layer, 10))
     label(panels[-1, 0], "place in the signal, from 0")
     return figure
-
-
-def shortname(name: str) -> str:
-    """A layer's name that fits beside a small panel."""
-    return name if len(name) <= 10 else name[:9] + "…"
 
 
 @picture(_draw_receptive)
@@ -382,7 +420,9 @@ def receptive(model: Any, x: Any, layer: Any = None) -> Receptive:
     if not chosen:
         raise ValueRangeError("no layer has places to see from.", expected="a Conv1D, Conv2D or pooling layer")
     seen = inside.values([each.a for each in chosen], [_blinded(example, spatial, leaf.dtype)])
-    sights = tuple(Sight(each.name, _windows(np.isnan(a).any(axis=-1), spatial)) for each, a in zip(chosen, seen, strict=True))
+    sights = tuple(
+        Sight(each.name, _windows(np.isnan(a).any(axis=-1), spatial)) for each, a in zip(chosen, seen, strict=True)
+    )
     kept = [sight for k, sight in enumerate(sights) if k == 0 or sight.windows != sights[k - 1].windows]
     return Receptive(example, tuple(kept))
 
@@ -400,10 +440,12 @@ def _windows(blind: Any, spatial: tuple[int, ...]) -> tuple[tuple[tuple[int, int
     touched = blind.reshape(len(blind), -1).T.reshape(-1, *spatial)
     found = []
     for each in touched:
-        sides = [np.flatnonzero(each.any(axis=tuple(a for a in range(len(spatial)) if a != axis))) for axis in range(len(spatial))]
+        sides = [
+            np.flatnonzero(each.any(axis=tuple(a for a in range(len(spatial)) if a != axis)))
+            for axis in range(len(spatial))
+        ]
         found.append(tuple((int(side.min()), int(side.max())) if side.size else (0, -1) for side in sides))
     return tuple(found)
 
 
 __all__ = ["broadcast", "receptive", "stacking", "unrolled"]
-_unused = ArgumentError, BACKWARD, FAINT

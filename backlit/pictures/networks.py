@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from ..core.errors import NotReadyError, ShapeError, UnknownNameError, did_you_m
 from ..core.node import Leaf, Node
 from ..core.shapes import show
 from ..core.walk import topological
-from .canvas import BACKWARD, FAINT, FORWARD, INK, PALE, SOFT, bare, picture, sheet, shortened
+from .canvas import BACKWARD, FAINT, FORWARD, INK, SOFT, bare, picture, sheet, shortened
 from .inside import Inside, ready
 
 _CIRCLES = 8  # in one column; of more, the first and the last ones
+_SLOT, _WORDS = 5.4, 2.5  # room for one of several stages in a column, and in it for its words
 _BOXES = 7  # in one row of the block chart
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*'*(?:\(|\b|(?<='))")
 
@@ -56,28 +58,42 @@ def _draw_network(data: Diagram) -> Any:
     layers = [stage for stage in data.stages if stage.reads]
     learn = f"{data.parameters:,} parameters in {len(layers)} layer{'s' * (len(layers) != 1)}"
     if data.parameters and len(layers) > 1:
-        learn += f"; {largest.parameters:,} of them ({100 * largest.parameters / data.parameters:.0f} %) in {largest.name!r}"
+        learn += (
+            f"; {largest.parameters:,} of them ({100 * largest.parameters / data.parameters:.0f} %) in {largest.name!r}"
+        )
     depth = max(stage.depth for stage in data.stages) + 1
     named = any(stage.names for stage in data.stages)
     across = 2.0 if named else 1.7
-    figure, panels = sheet(learn + ".", (max(6.0, across * depth + 0.6), 6.0))
+    places = _placed(data.stages, depth)
+    ys = [y for each in places.values() for _, y, _ in each]
+    low, top = min(ys) - 0.55, max(ys) + 0.5
+    figure, panels = sheet(learn + ".", (max(6.0, across * depth + 0.6), 0.7 + 0.5 * (top - low + 2.4)))
     axes = panels[0, 0]
     bare(axes)
-    axes.set(xlim=(-0.55, depth - 0.45), ylim=(-2.2, 8.6))
-    places = {}
-    for column in range(depth):
-        own = [k for k, stage in enumerate(data.stages) if stage.depth == column]
-        for slot, k in enumerate(own):
-            high = 7.6 / len(own)
-            places[k] = _circles(data.stages[k], column, 8.1 - (slot + 0.5) * high, high)
+    axes.set(xlim=(-0.55, depth - 0.45), ylim=(low - 2.4, top))
     for k, stage in enumerate(data.stages):
         for other in stage.reads:
             for x0, y0, _ in places[other]:
                 for x1, y1, _ in places[k]:
                     axes.plot([x0, x1], [y0, y1], color=FAINT, linewidth=0.8, zorder=1)
     for k, stage in enumerate(data.stages):
-        _stage(axes, stage, places[k], sum(s.depth == stage.depth for s in data.stages) > 1, not stage.reads)
+        crowded = sum(other.depth == stage.depth for other in data.stages) > 1
+        _stage(axes, stage, places[k], min(y for _, y, _ in places[k]) - 0.55 if crowded else low)
     return figure
+
+
+def _placed(stages: Sequence[Stage], depth: int) -> dict[int, list[tuple[float, float, int]]]:
+    """Where the circles of each stage stand; below each one of several in a column is room for its words."""
+    columns = [[k for k, stage in enumerate(stages) if stage.depth == column] for column in range(depth)]
+    total = max(7.6, _SLOT * max(map(len, columns)))
+    places = {}
+    for column, own in enumerate(columns):
+        high = total / len(own)
+        words = _WORDS if len(own) > 1 else 0.0
+        for slot, k in enumerate(own):
+            middle = total + 0.5 - slot * high - (high - words) / 2
+            places[k] = _circles(stages[k], column, middle, high - words)
+    return places
 
 
 def _circles(stage: Stage, column: int, middle: float, high: float) -> list[tuple[float, float, int]]:
@@ -95,34 +111,58 @@ def _circles(stage: Stage, column: int, middle: float, high: float) -> list[tupl
     return [(float(column), y, unit) for y, unit in zip(ys, shown, strict=True)]
 
 
-def _stage(axes: Any, stage: Stage, places: Sequence[tuple[float, float, int]], crowded: bool, given: bool) -> None:
-    face, edge = ("#eef1f4", SOFT) if given else ("#ffffff", FORWARD)
-    middle = float(np.mean([y for _, y, _ in places]))
+def _stage(axes: Any, stage: Stage, places: Sequence[tuple[float, float, int]], low: float) -> None:
+    """The units of a stage, and below them what it is."""
+    face, edge = ("#eef1f4", SOFT) if not stage.reads else ("#ffffff", FORWARD)
     for x, y, unit in places:
-        if unit < 0:
-            axes.text(x, y, shortened(stage.shape, 16), ha="center", va="center", size=9, color=INK, zorder=3, parse_math=False,
-                      bbox={"boxstyle": "round,pad=0.6", "facecolor": face, "edgecolor": edge, "linewidth": 1.6})  # fmt: skip
-            continue
-        axes.plot([x], [y], "o", markersize=21, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=1.6, zorder=2)
-        words = shortened(stage.names[unit], 16) if stage.names else str(unit)
-        axes.text(x, y, words, ha="center", va="center", size=8 if stage.names else 8.5, color=INK, zorder=3, parse_math=False)
+        words = stage.shape if unit < 0 else stage.names[unit] if stage.names else str(unit)
+        if unit >= 0 and not stage.names:
+            axes.plot(
+                [x], [y], "o", markersize=21, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=1.6, zorder=2
+            )
+            box = None
+        else:
+            box = {"boxstyle": "round,pad=0.45", "facecolor": face, "edgecolor": edge, "linewidth": 1.6}
+        axes.text(
+            x,
+            y,
+            shortened(words, 16),
+            ha="center",
+            va="center",
+            size=8.5,
+            color=INK,
+            zorder=3,
+            parse_math=False,
+            bbox=box,
+        )
     if stage.units is not None and places[0][2] >= 0 and len(places) < stage.units:
-        axes.text(places[0][0], (places[-1][1] + places[-2][1]) / 2, "⋮", ha="center", va="center", size=14, color=SOFT)
+        between = (places[-1][1] + places[-2][1]) / 2
+        axes.text(places[0][0], between, "⋮", ha="center", va="center", size=14, color=SOFT)
     lines = [shortened(stage.name, 17)]
-    if given:
-        lines.append(f"X {stage.shape}")
-    else:
+    if stage.reads:
         size = f"{stage.units} unit{'s' * (stage.units != 1)}" if stage.units is not None else stage.shape
         lines.append(", ".join(filter(None, [size, stage.activation])))
         lines += [f"{name} {shape}" for name, shape in stage.weights[:2]]
         lines.append(f"{stage.parameters:,} parameters" if stage.parameters else "no parameters")
-    low = min(y for _, y, _ in places) - 0.55 if crowded else 0.1
-    axes.text(places[0][0], low, "\n".join(lines), ha="center", va="top", size=8.5, color=INK, parse_math=False, linespacing=1.35)
-    del middle
+    else:
+        lines.append(f"X {stage.shape}")
+    axes.text(
+        places[0][0],
+        low,
+        "\n".join(lines),
+        ha="center",
+        va="top",
+        size=8.5,
+        color=INK,
+        parse_math=False,
+        linespacing=1.35,
+    )
 
 
 @picture(_draw_network)
-def network(model: Any, inputs: Sequence[str] | None = None, units: Mapping[str, Sequence[str]] | None = None) -> Diagram:
+def network(
+    model: Any, inputs: Sequence[str] | None = None, units: Mapping[str, Sequence[str]] | None = None
+) -> Diagram:
     """A model as a drawing: its units, the shapes of its weights, activations and numbers of parameters.
 
     `inputs`: names of the inputs. `units`: {layer: names of its units}, such as {"hidden": ["affordability", "awareness"]}.
@@ -149,8 +189,7 @@ def network(model: Any, inputs: Sequence[str] | None = None, units: Mapping[str,
         stages.append(Stage(str(leaf.name or "input"), wide, show(leaf.shape), (), 0, "", given, (), 0))
     owners = {each.name: each for each in model.everything() if not each.layers}
     for layer in inside.layers.values():
-        below = topological([layer.a], lambda node, own=layer.a: () if node in at and node is not own else node.inputs)
-        reads = tuple(sorted(at[node] for node in below if node in at))
+        reads = tuple(sorted(at[node] for node in topological([layer.a], partial(_below, at)) if node in at))
         held = owners.get(layer.name)
         weights = [] if held is None else held.weights
         wide = int(layer.a.shape[1]) if len(layer.a.shape) == 2 else None
@@ -163,6 +202,11 @@ def network(model: Any, inputs: Sequence[str] | None = None, units: Mapping[str,
             )
         )  # fmt: skip
     return Diagram(str(ready(model).name), tuple(stages))
+
+
+def _below(ends: Mapping[Node, int], node: Node) -> Sequence[Node]:
+    """The inputs of a node, of an end none."""
+    return () if node in ends else node.inputs
 
 
 def _names(given: Sequence[str] | None, wide: int | None, what: str) -> tuple[str, ...]:
@@ -219,10 +263,19 @@ def _draw_blocks(data: Blocks) -> Any:
     high = 0.9 + 0.42 * lines
     axes.set(xlim=(-0.62, len(shown) - 0.1), ylim=(-high - 1.6, high + 1.6))
     for place, block in enumerate(shown):
-        _block(axes, place, block, high, place == len(shown) - 1)
+        _block(axes, place, block, high)
     axes.annotate("", (-0.36, high / 2), (-0.62, high / 2), arrowprops=_arrow(FORWARD))
     axes.text(-0.49, high / 2 + 0.15, shown[0].given, ha="center", color=FORWARD, size=9.5, parse_math=False)
-    axes.text(len(shown) - 0.3, 0, f"cost\n{shortened(data.cost, 20)}", ha="center", va="center", size=9, color=INK, parse_math=False)
+    axes.text(
+        len(shown) - 0.3,
+        0,
+        f"cost\n{shortened(data.cost, 20)}",
+        ha="center",
+        va="center",
+        size=9,
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
@@ -230,18 +283,32 @@ def _arrow(colour: str) -> dict[str, Any]:
     return {"arrowstyle": "-|>", "color": colour, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
 
 
-def _block(axes: Any, x: float, block: Block, high: float, last: bool) -> None:
+def _block(axes: Any, x: float, block: Block, high: float) -> None:
     from_left, to_right, gap = x - 0.36, x + 0.36, 0.25
-    for sign, colour, lines, above in ((1, FORWARD, block.forward, block.weights), (-1, BACKWARD, block.backward, block.gradients)):
+    for sign, colour, lines, above in (
+        (1, FORWARD, block.forward, block.weights),
+        (-1, BACKWARD, block.backward, block.gradients),
+    ):
         low = gap if sign > 0 else -gap - high
         axes.fill_between([from_left, to_right], low, low + high, facecolor="white", edgecolor=colour, linewidth=1.6)
         words = "\n".join(shortened(line, 34) for line in lines) or "(nothing to do)"
-        axes.text(x, low + high / 2, words, ha="center", va="center", size=8.5, color=INK, parse_math=False, linespacing=1.5)
+        axes.text(
+            x, low + high / 2, words, ha="center", va="center", size=8.5, color=INK, parse_math=False, linespacing=1.5
+        )
         edge, tip = (low + high, low + high + 0.75) if sign > 0 else (low, low - 0.75)
         if above:
             ends = ((x, edge), (x, tip)) if sign > 0 else ((x, tip), (x, edge))
             axes.annotate("", *ends, arrowprops=_arrow(colour))
-            axes.text(x, tip + 0.1 * sign, ", ".join(above), ha="center", va="bottom" if sign > 0 else "top", color=colour, size=9.5, parse_math=False)
+            axes.text(
+                x,
+                tip + 0.1 * sign,
+                ", ".join(above),
+                ha="center",
+                va="bottom" if sign > 0 else "top",
+                color=colour,
+                size=9.5,
+                parse_math=False,
+            )
     y = gap + high / 2
     axes.annotate("", (to_right + 0.28, y), (to_right, y), arrowprops=_arrow(FORWARD))
     axes.text(to_right + 0.14, y + 0.15, block.made, ha="center", color=FORWARD, size=9, parse_math=False)
@@ -249,9 +316,27 @@ def _block(axes: Any, x: float, block: Block, high: float, last: bool) -> None:
     axes.text(to_right + 0.14, -y + 0.15, f"d{block.made}", ha="center", color=BACKWARD, size=9, parse_math=False)
     if block.kept:
         axes.annotate("", (x, -gap), (x, gap), arrowprops={**_arrow(SOFT), "linestyle": ":"})
-        axes.text(x + 0.02, 0, f" keeps {', '.join(block.kept)}", ha="left", va="center", size=8.5, color=SOFT, parse_math=False)
-    axes.text(from_left, gap + high + 0.12, shortened(block.layer, 12), ha="left", va="bottom", size=9, weight="bold", color=INK, parse_math=False)
-    del last
+        axes.text(
+            x + 0.02,
+            0,
+            f" keeps {', '.join(block.kept)}",
+            ha="left",
+            va="center",
+            size=8.5,
+            color=SOFT,
+            parse_math=False,
+        )
+    axes.text(
+        from_left,
+        gap + high + 0.12,
+        shortened(block.layer, 12),
+        ha="left",
+        va="bottom",
+        size=9,
+        weight="bold",
+        color=INK,
+        parse_math=False,
+    )
 
 
 @picture(_draw_blocks)
@@ -274,14 +359,14 @@ def blocks(model: Any) -> Blocks:
     found: list[Block] = []
     given = "X"
     forward = [row for row in rows if row.part == "forward"]
+    lefts = {row.left for row in rows}
     for name in dict.fromkeys(row.layer for row in forward):
         own = [row for row in forward if row.layer == name]
         back = [row for row in rows if row.part == "backward" and row.layer == name]
-        made = {row.left for row in own}
-        words = {word for row in own for word in _symbols(row.right)}
-        weights = tuple(dict.fromkeys(w for row in own for w in _symbols(row.right) if f"d{w}" in {r.left for r in rows} and w not in {r.left for r in forward}))
-        needed = [word for row in back for word in _symbols(row.right)]
-        kept = tuple(dict.fromkeys(word for word in needed if (word in made or word in words) and word not in weights))
+        words = dict.fromkeys(word for row in own for word in (*_symbols(row.right), row.left))
+        weights = tuple(word for word in words if f"d{word}" in lefts and word not in lefts)
+        needed = {word for row in back for word in _symbols(row.right)}
+        kept = tuple(word for word in words if word in needed and word not in weights)
         gradients = tuple(f"d{w}" for w in weights)
         found.append(
             Block(
@@ -301,4 +386,3 @@ def _symbols(text: str) -> list[str]:
 
 
 __all__ = ["blocks", "network"]
-_unused = PALE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,30 @@ from ..core.grad import grad
 from ..layers.dense import Dense
 from ..ops.elementwise import absolute
 from ..ops.reduce import sum as sum_
-from ..train import door
+from ..train import door, feed
 from ..train.sequential import Sequential
 from ..view.words import activation_of, function_name
 from .canvas import (
-    BACKWARD, BLUE, COLOURS, FAINT, FORWARD, GREEN, INK, ORANGE, PALE, SOFT, bare, entitle, label, legend, marks,
-    open_frame, picture, sheet, short, shortened,
+    BACKWARD,
+    BLUE,
+    COLOURS,
+    FAINT,
+    FORWARD,
+    GREEN,
+    INK,
+    ORANGE,
+    PALE,
+    SOFT,
+    bare,
+    entitle,
+    label,
+    legend,
+    marks,
+    open_frame,
+    picture,
+    sheet,
+    short,
+    shortened,
 )  # fmt: skip
 from .costs import cost_of
 from .curves import FLAT
@@ -70,8 +89,19 @@ def _draw_history(data: Story) -> Any:
         dots = "o" if len(data.epochs) < 15 else ""
         axes.plot(data.epochs, track.train, color=BLUE, linewidth=2, marker=dots, markersize=4, label="train")
         if track.dev is not None:
-            axes.plot(data.epochs, track.dev, color=ORANGE, linewidth=2, linestyle="--", marker=dots, markersize=4, label="dev")
-        axes.axvline(data.best, color=SOFT, linewidth=0.9, linestyle=":", label=f"epoch {data.best}: lowest {_judge(data)} loss")
+            axes.plot(
+                data.epochs,
+                track.dev,
+                color=ORANGE,
+                linewidth=2,
+                linestyle="--",
+                marker=dots,
+                markersize=4,
+                label="dev",
+            )
+        axes.axvline(
+            data.best, color=SOFT, linewidth=0.9, linestyle=":", label=f"epoch {data.best}: lowest {_judge(data)} loss"
+        )
         label(axes, "epoch", track.name)
         axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in panels.flat[count:]:
@@ -96,7 +126,9 @@ def _story(data: Story) -> str:
     if data.best == data.epochs[-1]:
         return f"{said}, the last one: training longer may still help. Train loss {first} → {last}."
     if dev[-1] > _WORSE * dev[place] and train[-1] < train[place]:
-        return f"{said}. Since then train loss fell to {last}, dev loss rose to {short(dev[-1])}: it overfits; stop there."
+        return (
+            f"{said}. Since then train loss fell to {last}, dev loss rose to {short(dev[-1])}: it overfits; stop there."
+        )
     return f"{said}; since then it stays about there ({short(dev[-1])}), train loss {last}."
 
 
@@ -114,6 +146,10 @@ def history(history: Any) -> Story:
     >>> [track.name for track in story.tracks], len(story.loss.dev)
     (['loss'], 3)
     """
+    return _told(history)
+
+
+def _told(history: Any) -> Story:
     log = _log(history)
     scalars = {key: np.asarray(values, np.float64) for key, values in log.history.items() if np.ndim(values[0]) == 0}
     names = sorted((key for key in scalars if not key.startswith("val_")), key=lambda key: key != "loss")
@@ -132,7 +168,8 @@ def history(history: Any) -> Story:
 
 
 def _log(given: Any) -> Any:
-    found = given if hasattr(given, "history") and isinstance(given.history, Mapping) else getattr(given, "history", None)
+    found: Any = getattr(given, "history", None)
+    found = given if isinstance(found, Mapping) else found
     if found is None and hasattr(given, "predict"):
         raise NotReadyError("the model was not trained here.", fix="model.fit(X, y, epochs=10)")
     if not isinstance(getattr(found, "history", None), Mapping):
@@ -178,8 +215,11 @@ def _draw_runs(data: Runs) -> Any:
         colour = COLOURS[place % len(COLOURS)]
         line = ("-", "--", "-.", ":")[place // len(COLOURS) % 4] if len(data.runs) > len(COLOURS) else "-"
         width = 2.8 if run is best else 1.7
-        axes.plot(run.story.epochs, run.track.judged, line, color=colour, linewidth=width, label=shortened(run.name, 24))
+        axes.plot(
+            run.story.epochs, run.track.judged, line, color=colour, linewidth=width, label=shortened(run.name, 24)
+        )
         axes.plot(run.story.epochs[-1:], run.track.judged[-1:], "o", color=colour)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     label(axes, "epoch", data.metric)
     legend(axes)
     _table(table, data)
@@ -197,7 +237,9 @@ def _table(axes: Any, data: Runs) -> None:
     keys = list(dict.fromkeys(key for run in data.runs for key in run.settings))
     cells = [[shortened(run.name, 24), *(run.settings.get(key, "") for key in keys)] for run in data.runs]
     widths = np.array([max(len(row[k]) for row in [["run", *keys], *cells]) for k in range(len(keys) + 1)]) + 2.0
-    table = axes.table(cells, colLabels=["run", *keys], colWidths=list(widths / widths.sum()), loc="center", cellLoc="left")
+    table = axes.table(
+        cells, colLabels=["run", *keys], colWidths=list(widths / widths.sum()), loc="center", cellLoc="left"
+    )
     table.auto_set_font_size(False)
     table.set_fontsize(8.5)
     for (row, _), cell in table.get_celld().items():
@@ -229,7 +271,7 @@ def runs(runs: Mapping[str, Any], metric: str = "loss") -> Runs:
         raise ValueRangeError("there is no run to show.", expected="{name: history}")
     found = []
     for name, each in runs.items():
-        story = history.data(each)  # type: ignore[attr-defined]
+        story = _told(each)
         track = next((track for track in story.tracks if track.name == metric), None)
         if track is None:
             known = ", ".join(track.name for track in story.tracks)
@@ -330,7 +372,9 @@ def learning_curve(
     >>> data.sizes.tolist(), [each.name for each in data.learners], data.dev
     ([20, 60], ['logistic regression', '2 units'], 20)
     """
-    table, target = np.asarray(door.features(X, None)), door.array_of(y, "y")
+    table, target = np.asarray(door.features(X, None)), door.raw(feed.column(y, "y"), "y")
+    if target.dtype.kind in "fc":
+        door.fits(target, "y")
     if len(table) != len(target):
         raise DataError("X and y have different numbers of examples.", found=f"X {len(table)}, y {len(target)}")
     order = np.random.default_rng(seed).permutation(len(table))
@@ -351,7 +395,9 @@ def learning_curve(
 def _sizes(given: Sequence[int] | None, most: int) -> list[int]:
     if given is not None:
         if not len(given) or max(given) > most:
-            raise ValueRangeError("these numbers of examples cannot be had.", expected=f"up to {most}", found=f"{list(given)}")
+            raise ValueRangeError(
+                "these numbers of examples cannot be had.", expected=f"up to {most}", found=f"{list(given)}"
+            )
         return sorted(given)
     found = [most]
     while found[0] // 2 >= 16 and len(found) < 6:
@@ -362,7 +408,8 @@ def _sizes(given: Sequence[int] | None, most: int) -> list[int]:
 def _makers(models: Any, classes: int | None) -> dict[str, Callable[[], Any]]:
     if isinstance(models, Mapping):
         return {str(name): make for name, make in models.items()}
-    return {f"{units} unit{'s' * (units != 1)}": lambda units=units: _network([int(units)], classes) for units in models}
+    names = [f"{units} unit{'s' * (units != 1)}" for units in models]
+    return {name: partial(_network, [int(units)], classes) for name, units in zip(names, models, strict=True)}
 
 
 def _network(hidden: Sequence[int], classes: int | None) -> Any:
@@ -432,14 +479,17 @@ class Flow:
 
 def _draw_flow(data: Flow) -> Any:
     learnt = [layer for layer in data.layers if np.isfinite(layer.gradient)]
-    figure, panels = sheet(_flow_learn(learnt), (9.8, 1.8 + 0.62 * len(data.layers) + 1.0), 1, 3, width_ratios=[1.2, 1.2, 0.9], sharey=True)
+    figure, panels = sheet(
+        _flow_learn(learnt), (9.8, 1.8 + 0.62 * len(data.layers) + 1.0), 1, 3, width_ratios=[1.2, 1.2, 0.9], sharey=True
+    )
     places = np.arange(len(data.layers))
     norms, outputs, flats = panels[0]
     for axes in panels[0]:
         open_frame(axes)
     values = [layer.gradient if layer.gradient > 0 else np.nan for layer in data.layers]
     bars = norms.barh(places, values, color=BACKWARD, height=0.55)
-    norms.bar_label(bars, ["" if np.isnan(v) and np.isnan(layer.gradient) else short(layer.gradient) for v, layer in zip(values, data.layers, strict=True)], padding=3, size=8.5, color=INK)  # fmt: skip
+    words = ["" if np.isnan(layer.gradient) else short(layer.gradient) for layer in data.layers]
+    norms.bar_label(bars, words, padding=3, size=8.5, color=INK)
     if np.isfinite(values).any() and np.nanmax(values) > 30 * np.nanmin(values):
         norms.set_xscale("log")
     norms.margins(x=0.3)
@@ -465,15 +515,24 @@ def _flow_learn(layers: Sequence[Layer]) -> str:
         return "One layer learns: its gradient reaches it directly."
     first, last = layers[0], layers[-1]
     worst = max(layers, key=lambda layer: layer.flat)
-    flat = f" {100 * worst.flat:.0f} % of the z in {worst.name!r} lie where its activation is flat." if worst.flat > 0.2 else ""
+    flat = (
+        f" {100 * worst.flat:.0f} % of the z in {worst.name!r} lie where its activation is flat."
+        if worst.flat > 0.2
+        else ""
+    )
     if not first.gradient or not last.gradient:
         gone = [layer.name for layer in layers if not layer.gradient]
         return f"No gradient at all reaches {', '.join(map(repr, gone))}: it cannot learn." + flat
     ratio = first.gradient / last.gradient
     if ratio < 0.1:
-        return f"The gradient fades on its way back: {first.name!r} gets 1/{1 / ratio:,.0f} of that of {last.name!r}." + flat
+        return (
+            f"The gradient fades on its way back: {first.name!r} gets 1/{1 / ratio:,.0f} of that of {last.name!r}."
+            + flat
+        )
     if ratio > 10:
-        return f"The gradient grows on its way back: {first.name!r} gets {ratio:,.0f} times that of {last.name!r}." + flat
+        return (
+            f"The gradient grows on its way back: {first.name!r} gets {ratio:,.0f} times that of {last.name!r}." + flat
+        )
     return f"The gradient arrives: {first.name!r} gets {short(ratio, 2)} times that of {last.name!r}." + flat
 
 
@@ -502,7 +561,7 @@ def flow(model: Any, X: Any, y: Any) -> Flow:
     found = []
     for name, layer in inside.layers.items():
         own = owners.get(name, [])
-        (z, a) = inside.values([layer.z, layer.a], rows)
+        (a,) = inside.values([layer.a], rows)
         steep = _steepness(inside, layer, rows)
         found.append(
             Layer(
@@ -525,5 +584,7 @@ def _steepness(inside: Inside, layer: Any, rows: Any) -> Any:
 def _norm(arrays: Sequence[Any]) -> float:
     return float(np.sqrt(sum((array.astype(np.float64) ** 2).sum() for array in arrays))) if arrays else float("nan")
 
+
+registry.register("picture.history", history)
 
 __all__ = ["flow", "history", "learning_curve", "runs"]

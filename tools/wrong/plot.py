@@ -26,16 +26,63 @@ def two_outputs() -> bl.Model:
     return bl.Model(x, [Dense(1, name="price")(x), Dense(2, name="kind")(x)])
 
 
+def priced() -> bl.Sequential:
+    """A linear regression."""
+    return chain(Dense(1), loss="mse")
+
+
+def curves() -> dict[str, Callable[[], object]]:
+    """Wrong calls of pictures of formulas."""
+    data, w, b = bl.plot, bl.variable(3.0, name="w"), bl.variable(1.0, name="b")
+    return {
+        "an activation that is no curve": lambda: data.activations.data("softmax"),
+        "an activation that is misspelt": lambda: data.activations.data("rellu"),
+        "a function that is no activation": lambda: data.activations.data(lambda z: bl.ops.sum(z)),
+        "limits that are one number": lambda: data.activations.data(limits=[1]),
+        "limits that are turned round": lambda: data.activations.data(limits=(3, -3)),
+        "limits that are no numbers": lambda: data.activations.data(limits=("a", np.nan)),
+        "limits of one direction": lambda: data.surface.data(w**2 + b, w, b, limits=(0, 1, 2)),
+        "a probability above 1": lambda: data.loss.data("binary_crossentropy", at=1.5),
+        "a softmax of nothing": lambda: data.softmax.data([]),
+        "names that do not fit a softmax": lambda: data.softmax.data([1.0, 2.0], ["a"]),
+    }
+
+
+def costs() -> dict[str, Callable[[], object]]:
+    """Wrong calls of pictures of costs."""
+    data, price = bl.plot, priced()
+    w, b, vector = bl.variable(3.0, name="w"), bl.variable(1.0, name="b"), bl.variable([1.0, 2.0], name="v")
+    plain = chain(Dense(2, name="L2"))
+    return {
+        "one number of a cost named twice": lambda: data.surface.data(w**2, w, w),
+        "a cost that is no number": lambda: data.slope.data(vector * 2, vector),
+        "a cost of an input": lambda: data.slope.data(bl.ops.sum(bl.input((2,), "x")) * w, w),
+        "no cost": lambda: data.slope.data(3.0, w),
+        "a cost of a model that is not compiled": lambda: data.slope.data((plain, X, [0, 1, 1]), "L2/bias"),
+        "a slope along no number": lambda: data.slope.data(w**2, 3.0),
+        "a slope along a weight that is not there": lambda: data.slope.data((price, X, [1, 2, 3]), "dense/kernal"),
+        "a slope along a whole array": lambda: data.slope.data((price, X, [1, 2, 3]), "dense/kernel"),
+        "a slope along a place that is not there": lambda: data.slope.data(
+            (price, X, [1, 2, 3]), ("dense/kernel", (9, 0))
+        ),
+        "a slope along what J does not depend on": lambda: data.slope.data(w**2, vector),
+        "a slope where J is not finite": lambda: data.slope.data(bl.ops.log(w - 3), w),
+        "a start of three numbers": lambda: data.descent.data(w**2 + b, w, b, start=[1.0, 2.0, 3.0]),
+        "a descent by no optimizer": lambda: data.descent.data(w**2 + b, w, b, optimizers=[]),
+        "a bowl of labels that are not 0 and 1": lambda: data.convexity.data(X, [0, 1, 2]),
+        "a bowl of a column that is not there": lambda: data.convexity.data(X, [0, 1, 1], column=7),
+        "a bowl without a loss": lambda: data.convexity.data(X, [0, 1, 1], losses=()),
+    }
+
+
 def cases() -> dict[str, Callable[[], object]]:
     """Wrong calls of pictures."""
     data = bl.plot
     two = chain(Dense(3, "relu", name="L1"), Dense(2, "softmax", name="L2"))
-    price = chain(Dense(1), loss="mse")
-    w = bl.variable(3.0, name="w")
-    vector = bl.variable([1.0, 2.0], name="v")
+    price = priced()
     signal = bl.Sequential([bl.Input((8, 1)), Conv1D(2, 3), Flatten(), Dense(1)])
     ids = bl.Sequential([bl.Input((8, 1), dtype="int64"), bl.layers.Lambda(lambda x: x * 1.0)])
-    return {
+    return curves() | costs() | {
         "a picture of no model": lambda: data.regions.data(X, X),
         "a picture of a model without weights": lambda: data.regions.data(bl.Sequential([Dense(2)]), X),
         "a map of a model of three inputs, one column": lambda: data.regions.data(two, X, columns=(0,)),
@@ -50,31 +97,6 @@ def cases() -> dict[str, Callable[[], object]]:
         "units over the layer before the first": lambda: data.units.data(two, X, layer="L1", space="previous"),
         "units of a layer of windows": lambda: data.units.data(signal, np.zeros((2, 8, 1)), layer="conv1d"),
         "units over a layer that is skipped": lambda: data.units.data(_skipping(), X, layer="end", space="previous"),
-        "an activation that is no curve": lambda: data.activations.data("softmax"),
-        "an activation that is misspelt": lambda: data.activations.data("rellu"),
-        "a function that is no activation": lambda: data.activations.data(lambda z: bl.ops.sum(z)),
-        "limits that are one number": lambda: data.activations.data(limits=[1]),
-        "limits that are turned round": lambda: data.activations.data(limits=(3, -3)),
-        "limits that are no numbers": lambda: data.activations.data(limits=("a", np.nan)),
-        "limits of one direction": lambda: data.surface.data(w**2, w, w, limits=(0, 1, 2)),
-        "a probability above 1": lambda: data.loss.data("binary_crossentropy", at=1.5),
-        "a softmax of nothing": lambda: data.softmax.data([]),
-        "names that do not fit a softmax": lambda: data.softmax.data([1.0, 2.0], ["a"]),
-        "a cost that is no number": lambda: data.slope.data(vector * 2, vector),
-        "a cost of an input": lambda: data.slope.data(bl.ops.sum(bl.input((2,), "x")) * w, w),
-        "no cost": lambda: data.slope.data(3.0, w),
-        "a cost of a model that is not compiled": lambda: data.slope.data((two, X, [0, 1, 1]), "L2/bias"),
-        "a slope along no number": lambda: data.slope.data(w**2, 3.0),
-        "a slope along a weight that is not there": lambda: data.slope.data((price, X, [1, 2, 3]), "dense/kernal"),
-        "a slope along a whole array": lambda: data.slope.data((price, X, [1, 2, 3]), "dense/kernel"),
-        "a slope along a place that is not there": lambda: data.slope.data((price, X, [1, 2, 3]), ("dense/kernel", (9, 0))),
-        "a slope along what J does not depend on": lambda: data.slope.data(w**2, vector),
-        "a slope where J is not finite": lambda: data.slope.data(bl.ops.log(w - 3), w),
-        "a start of three numbers": lambda: data.descent.data(w**2, w, w, start=[1.0, 2.0, 3.0]),
-        "a descent by no optimizer": lambda: data.descent.data(w**2, w, w, optimizers=[]),
-        "a bowl of labels that are not 0 and 1": lambda: data.convexity.data(X, [0, 1, 2]),
-        "a bowl of a column that is not there": lambda: data.convexity.data(X, [0, 1, 1], column=7),
-        "a bowl without a loss": lambda: data.convexity.data(X, [0, 1, 1], losses=()),
         "a curve of images": lambda: data.curve.data(signal, np.zeros((2, 8, 1))),
         "a curve along a column that is not there": lambda: data.curve.data(price, X, column="size"),
         "a curve with another number of targets": lambda: data.curve.data(price, X, [1.0]),
