@@ -41,9 +41,11 @@ quick: setup  ## the fast tests only
 messages: setup  ## write the golden file of all error messages anew
 	$(BIN)/python tools/messages.py
 
-docs: setup  ## make the pictures, tables and notebooks of the docs anew
+docs: setup  ## make the pictures, tables, notebooks and lists of the docs anew
 	$(BIN)/python tools/picture.py
 	$(BIN)/python -m tools.notebooks
+	$(BIN)/python -m tools.questions
+	$(BIN)/python -m tools.doctor_page
 
 bench: setup  ## measure what `import backlit` costs, then ours and every installed peer on the same works
 	$(BIN)/python bench/imports.py

@@ -9,22 +9,22 @@ from typing import Any
 from .core.arguments import PathLike, checked
 from .core.errors import BacklitError, missing
 from .core.grad import grad, name
-from .core.gradcheck import check_grad
 from .core.node import Leaf, Node, constant, variable
 from .core.node import input_leaf as input
 from .core.op import composite, elementwise, structural
 from .core.shapes import M
 from .core.walk import Graph
-from .engines.function import compile
 from .layers.layer import floatx, set_floatx
 from .layers.network import Input
 from .train.model import Model
 from .train.sequential import Sequential
-from .versions import show_versions
 
+_LATER = {  # names that are loaded when first asked for
+    "check_grad": ".core.gradcheck", "compile": ".engines.function", "show_versions": ".versions", "trace": ".view.trace",
+}  # fmt: skip
 _ROOMS = (
-    "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers",
-    "random", "regularizers", "sklearn", "utils",
+    "activations", "callbacks", "constraints", "initializers", "labs", "layers", "losses", "metrics", "nn", "ops",
+    "optimizers", "plot", "random", "regularizers", "sklearn", "utils",
 )  # fmt: skip
 
 __all__ = [
@@ -66,8 +66,8 @@ def clone_model(model: Model) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "trace":
-        return importlib.import_module(".view.trace", __name__).trace
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name], __name__), name)
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
     if name == "__version__":

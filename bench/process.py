@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT = 90.0  # seconds that one answer may take
+LIMIT = 60.0  # seconds that one answer may take
 
 
 class Worker:

@@ -34,8 +34,12 @@ from bench.works import GROWN, WORKS
 TRAINED = ("W1", "W2", "W3", "W4", "W5", "W6")
 WHOLE = (*TRAINED, "P1", "S1", "auto", "curves", "sizes")
 CURVES = ("backlit compiled", "backlit planned", "PyTorch eager", "JAX by hand")
-# `torch.compile` finishes there in the time that an answer may take; the floor is told where products are most of it.
+# `torch.compile` finishes there in the time that an answer may take; the floor is told where products are most of it;
+# 10,000 epochs of one step take minutes with the overhead of an epoch in Keras on two of its backends.
 ONLY = {"PyTorch compile": ("W1", "W3", "W4"), FLOOR: ("W2", "W3")}
+ONLY |= dict.fromkeys(("Keras on TensorFlow", "Keras on PyTorch"), ("W1", "W2", "W3", "W4", "W5"))
+
+ALONE = ("PyTorch compile", FLOOR)  # what has no row and no cold start of its own
 
 
 def main() -> None:
@@ -76,9 +80,9 @@ def measure(part: str, sides: Sequence[str], rounds: int) -> Any:
         chosen = [side for side in sides if part in ONLY.get(side, TRAINED)]
         return training.measure(part, chosen, rounds)
     if part == "P1":
-        return training.rows(part, [side for side in sides if side not in ONLY])
+        return training.rows(part, [side for side in sides if side not in ALONE])
     if part == "S1":
-        return cold.start([side for side in sides if side not in ONLY], min(rounds, 3))
+        return cold.start([side for side in sides if side not in ALONE], min(rounds, 3))
     if part == "auto":
         return cold.choice(min(rounds, 3))
     if part == "sizes":

@@ -28,8 +28,9 @@ from backlit import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
-TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md"]
+QUESTIONS = ROOT / "docs" / "questions.md"  # made of its own programs: tests/labs/test_questions.py
+TEXTS = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = [page for page in TEXTS[:-1] if page != QUESTIONS]
 BLOCK = re.compile(r"^```(\w*) ?([\w.]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LANGUAGES = {"python", "console", "csv", "text", ""}
 

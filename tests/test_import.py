@@ -26,8 +26,8 @@ HEAVY = (
     "keras",
 )
 ROOMS = (
-    "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "nn", "ops", "optimizers",
-    "random", "regularizers", "utils",
+    "activations", "callbacks", "constraints", "initializers", "labs", "layers", "losses", "metrics", "nn", "ops",
+    "optimizers", "plot", "random", "regularizers", "utils",
 )  # fmt: skip
 
 
@@ -56,6 +56,50 @@ def test_a_model_can_be_trained_with_numpy_alone():
     )
     done = python(code)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("bl.layers.Conv1D", "backlit.layers.conv"),
+        ("from backlit.layers import *; Conv1D", "backlit.layers.conv"),
+        ("bl.Sequential([bl.layers.Dense(1)]).compile('sgd', 'mae')", "backlit.train.losses_numbers"),
+        ("bl.metrics.F1Score", "backlit.train.metrics_counts"),
+        ("bl.layers.Layer.named('Conv1D')", "backlit.layers.conv"),
+    ],
+)
+def test_what_a_dense_network_does_not_need_is_loaded_when_it_is_named(line, name):
+    code = (
+        f"import sys, backlit as bl; before = {name!r} in sys.modules; {line}; print(before, {name!r} in sys.modules)"
+    )
+    assert python(code).stdout == "False True\n"
+
+
+def test_a_layer_of_ones_own_comes_before_one_of_that_name_that_is_loaded_later():
+    code = (
+        "import backlit as bl\n"
+        "class Conv1D(bl.layers.Layer):\n    pass\n"
+        "bl.layers.MaxPool1D\n"
+        "print(bl.layers.Layer.named('Conv1D') is Conv1D, bl.layers.Layer.named('conv1d') is Conv1D)"
+    )
+    assert python(code).stdout == "True True\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_while_the_command_is_loaded_ends_in_one_line():
+    code = (
+        "import os, signal, sys\n"
+        "from importlib.abc import MetaPathFinder\n"
+        "class Pressed(MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'backlit.train':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "from backlit_command import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "backlit: interrupted.\n")
 
 
 def test_all_public_names_resolve():

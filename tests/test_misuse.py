@@ -360,8 +360,8 @@ MACHINERY = {
     "alone", "check", "cost", "fitted", "formula", "per_example", "states", "sums", "target_shape", "valid", "value",
     "wanted", "reads_probabilities",
     "across", "bind", "effective", "first", "learning_rates", "make_slots", "update", "updates", "used_slots",
-    "draw", "sample", "at", "fitting", "read", "with_roots",
-    "set_model", "set_params", "set_state", "steps", "tell", "who_at_nan", "each_batch",
+    "draw", "sample", "cut", "at", "fitting", "read", "with_roots",
+    "set_model", "set_params", "set_state", "steps", "tell", "who_at_nan", "each_batch", "each_epoch", "epochs", "on_epochs",
 }  # fmt: skip
 OPERATORS = ("__add__", "__mul__", "__pow__", "__matmul__", "__lt__", "__getitem__")
 

@@ -66,6 +66,7 @@ ALLOWED_TOP: Table = {
 # What a module may import inside a function, so that `import backlit` stays quick. Public rooms may load our own
 # modules in this way without a row here.
 ALLOWED_LAZY: Table = {
+    "cli.check": {"cli.script"},
     "core.errors": {"difflib"},
     "core.seed": {"random"},
     "engines.objects": {"llvmlite"},

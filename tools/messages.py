@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "tests" / "golden" / "messages.txt"
 ROOMS = (
     "engines", "graphs", "models", "callbacks", "tables", "commands", "estimators", "view", "checks", "door", "files", "arguments",
-    "convolutions", "trace", "labs", "plot",
+    "convolutions", "trace", "labs", "plot", "threads", "doctor",
 )  # fmt: skip
 
 

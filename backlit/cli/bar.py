@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..engines.base import told
 from ..train.events import Callback
 from ..train.progress import number
 from .show import console
@@ -35,7 +36,9 @@ class EpochBar(Callback):
         return self
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Show the bar."""
+        """Say what runs, show the bar."""
+        if not self.silent:
+            click.echo(told(self.model.engine_name), err=True)
         if self.live:
             self.progress.start()
             self.task = self.progress.add_task("epochs", total=self.epochs, logs="")

@@ -1,4 +1,4 @@
-"""`backlit check`: what data are and what may be wrong with them, before anything is trained."""
+"""`backlit check`: what may be wrong with data, before anything is trained, or with the trainings of a script."""
 
 from __future__ import annotations
 
@@ -23,11 +23,22 @@ _MOST_CLASSES = 20
 
 
 @cli.command()
-@click.argument("data")
+@click.argument("data", metavar="DATA_OR_SCRIPT")
+@click.argument("arguments", nargs=-1, metavar="[-- ARGUMENTS]")
 @click.option("--target", help="The column of y in a table. Default: target, label, class or y, where there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def check(data: str, target: str | None, as_json: bool) -> None:
-    """Say what the columns of DATA are and what may be wrong with them; exit 3 where it finds errors."""
+def check(data: str, arguments: tuple[str, ...], target: str | None, as_json: bool) -> None:
+    """Say what the columns of DATA are and what may be wrong with them, or run SCRIPT.py with its ARGUMENTS and say what
+    is wrong with each of its trainings, with the lines of the script; exit 3 where there are errors.
+    """
+    if data.endswith(".py"):
+        if target is not None:
+            raise click.UsageError("--target is for data, not for a script")
+        from .script import check_script  # it loads all of the doctor
+
+        sys.exit(check_script(data, arguments, as_json))
+    if arguments:
+        raise click.UsageError(f"one set of data is checked at a time; {arguments[0]!r} is too much")
     found: Survey | None = None
     try:
         found = survey(_read(data, target))

@@ -5,7 +5,6 @@ Each class is a `BacklitError` and also the built-in exception that a user of Ke
 
 from __future__ import annotations
 
-import difflib
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -157,6 +156,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     >>> did_you_mean("Squential", ["Sequential", "Model"])
     "did you mean 'Sequential'?"
     """
+    import difflib
+
     names: dict[str, list[str]] = {}
     for choice in choices:
         names.setdefault(choice.lower(), []).append(choice)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from . import registry
@@ -17,6 +18,7 @@ from .errors import ArgumentError, UnknownNameError, did_you_mean
 from .node import here
 
 
+@cache
 def snake(name: str) -> str:
     """The class name in snake case.
 

@@ -15,13 +15,17 @@ from typing import Any
 
 from .errors import UnknownNameError, did_you_mean
 
+_PACKAGE = __name__.partition(".")[0] + "."
 _table: dict[str, Any] = {}
 _homes: dict[str, str] = {}
+_families: dict[str, str] = {}  # those of records, as long as not all of them have been loaded
+_sorted: dict[str, list[str]] = {}  # the answers of `names`
 _lent = threading.local()
 
 
 def register(name: str, thing: Any) -> None:
     """Put `thing` into the table under `name`; a second, different thing of that name is refused."""
+    _sorted.clear()
     if _table.setdefault(name, thing) is not thing:
         raise UnknownNameError(
             f"the name {name!r} is taken.", found=f"{_table[name]!r}", fix="choose another name for the new record"
@@ -31,6 +35,18 @@ def register(name: str, thing: Any) -> None:
 def home(prefix: str, module: str) -> None:
     """Say which module defines the names that begin with `prefix`, so that it is imported when first asked for."""
     _homes[prefix] = module
+
+
+def family(prefix: str, module: str) -> None:
+    """Say which module loads all our records whose names begin with `prefix`, when one is asked for that is not there, or
+    somebody asks for all, or adds one of his own."""
+    _families[prefix] = module
+
+
+def _load(name: str) -> None:
+    for prefix in [each for each in _families if name.startswith(each) or each.startswith(name)]:
+        importlib.import_module(_families[prefix])
+        _families.pop(prefix, None)
 
 
 def lookup(name: str) -> Any:
@@ -48,13 +64,20 @@ def lookup(name: str) -> Any:
 
 def replace(name: str, thing: Any) -> None:
     """Put `thing` under `name` also where the name is taken: a notebook cell that defines a class may run twice."""
+    if not str(getattr(thing, "__module__", "")).startswith(_PACKAGE):
+        _load(name)  # ours first: what comes later counts
+    _sorted.clear()
     _table[name] = thing
 
 
 def find(name: str) -> Any:
     """The thing of that name, or None."""
     lent = getattr(_lent, "things", None)
-    return lent[name] if lent and name in lent else _table.get(name)
+    if lent and name in lent:
+        return lent[name]
+    if name not in _table and _families:
+        _load(name)
+    return _table.get(name)
 
 
 @contextmanager
@@ -70,7 +93,11 @@ def lent(things: Mapping[str, Any]) -> Iterator[None]:
 
 def names(prefix: str = "") -> list[str]:
     """All registered names that begin with `prefix`, sorted."""
-    return sorted(name for name in _table if name.startswith(prefix))
+    if _families:
+        _load(prefix)
+    if prefix not in _sorted:
+        _sorted[prefix] = sorted(name for name in _table if name.startswith(prefix))
+    return list(_sorted[prefix])
 
 
 # Which module defines which names, for those that lower rooms ask for.
@@ -83,6 +110,9 @@ home("engine.reference", "backlit.engines.reference")
 home("engine.xla", "backlit.engines.xla")
 home("values.", "backlit.engines.reference")
 home("io.", "backlit.train.saving")
+home("metrics.", "backlit.train.metrics")
+home("function.", "backlit.engines.function")
+home("split.", "backlit.io.split")
 home("show.summary", "backlit.train.summary")
 home("model.collapse", "backlit.train.collapse")
 home("doctor.", "backlit.doctor.report")
@@ -90,7 +120,12 @@ home("frames.", "backlit.train.frames")
 home("labels.", "backlit.train.labels")
 home("view.equations", "backlit.view.equations")
 home("view.shapes", "backlit.view.shapes")
+home("view.as_numpy", "backlit.view.as_numpy")
 home("view.explain", "backlit.view.explain")
 home("view.source", "backlit.view.source")
 home("view.profile", "backlit.view.source")
 home("view.network", "backlit.view.network")
+home("picture.history", "backlit.pictures.training")
+family("layer.", "backlit.layers.catalogue")
+family("loss.", "backlit.train.losses")
+family("metric.", "backlit.train.metrics")

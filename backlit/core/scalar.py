@@ -8,7 +8,7 @@ evaluated as code.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -96,22 +96,35 @@ class Formula:
 
     def run(self, table: Mapping[str, Any], inputs: Collection[Any], attrs: Mapping[str, Any]) -> Any:
         """Evaluate with the functions of `table` (a NumPy ufunc table, records that build nodes, …)."""
+        return self.read(lambda place, call, operands: table[call.function](*operands), inputs, attrs)
+
+    def read(
+        self,
+        make: Callable[[int, Call, list[Any]], Any],
+        inputs: Collection[Any],
+        attrs: Mapping[str, Any],
+        number: Callable[[Any], Any] = lambda value: value,
+    ) -> Any:
+        """Go through the calls in order; returns what stands for the result.
+
+        `make(place, call, operands)` gives what stands for a call, `number(value)` what stands for a number or attribute.
+        """
         values = list(inputs)
         made: list[Any] = []
 
-        def read(operand: Operand) -> Any:
-            match operand.kind:
+        def operand(each: Operand) -> Any:
+            match each.kind:
                 case "input":
-                    return values[operand.which]
+                    return values[each.which]
                 case "call":
-                    return made[operand.which]
+                    return made[each.which]
                 case "attr":
-                    return attrs[operand.which]
-            return operand.which
+                    return number(attrs[each.which])
+            return number(each.which)
 
-        for call in self.calls:
-            made.append(table[call.function](*map(read, call.operands)))
-        return read(self.result)
+        for place, call in enumerate(self.calls):
+            made.append(make(place, call, [operand(each) for each in call.operands]))
+        return operand(self.result)
 
 
 @cache

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.check import Check, Values
+from ..core.check import Check, Repair, Values
 from ..layers.dense import Dense
 from ..train.feed import class_numbers
+from . import repairs
 from .programs import classes, network, points, sparse, values
 from .subject import HeadFacts, Subject
 
@@ -33,6 +34,7 @@ class UnscaledInputs(Check):
 
     rules, phase, needs, severity = (20,), "data", ("x",), "warning"
     place = "fit"
+    argument = "X"
     why = "steps that suit the large features do nothing for the small ones, and units saturate or die"
     explains = ("loss_grows",)
 
@@ -66,6 +68,10 @@ class UnscaledInputs(Check):
         """A layer that scales."""
         return "norm = bl.layers.Normalization(); norm.adapt(X); and norm as the first layer"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """A Normalization of X."""
+        return Repair(front=repairs.NORMALIZATION)
+
     def bad(self) -> tuple[Any, ...]:
         """One feature in thousands."""
         return network(Dense(8, "relu"), Dense(1), loss="mse"), points() * [1, 4000, 1, 1], values()
@@ -80,13 +86,13 @@ class TinyInputs(Check):
 
     rules, phase, needs, severity = (20, 21), "data", ("x",), "warning"
     place = "fit"
+    argument = "X"
     why = "the first layer's sums, and its gradients, shrink with its inputs"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The largest deviation and the largest number before each first layer."""
         for one in subject.features:
-            largest = float(np.abs(one.values).max())
-            yield {"layer": one.product.layer, "largest_std": float(one.std.max()), "largest": largest}
+            yield {"layer": one.product.layer, "largest_std": float(one.std.max()), "largest": one.largest}
 
     def wrong(self, v: Values) -> bool:
         """All deviations are below 0.01, and all numbers below 0.02."""
@@ -99,6 +105,10 @@ class TinyInputs(Check):
     def fix(self, v: Values) -> str:
         """Scale once."""
         return "scale X once, as in X = pixels / 255, or put bl.layers.Normalization() in front"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """A Normalization of X."""
+        return Repair(front=repairs.NORMALIZATION)
 
     def bad(self) -> tuple[Any, ...]:
         """Pixels divided by 255 twice."""
@@ -114,6 +124,7 @@ class UnscaledTargets(Check):
 
     rules, phase, needs, severity = (22,), "data", ("x", "y"), "warning"
     place = "fit"
+    argument = "y"
     why = "a fresh network gives numbers about 1: it takes thousands of steps to come near"
     explains = ("loss_grows",)
 
@@ -138,6 +149,10 @@ class UnscaledTargets(Check):
         scale, offset = f"{v['std'] or 1.0:.4g}", f"{v['mean']:.4g}"
         return f"bl.layers.Rescaling({scale}, {offset}) as the last layer, or fit (y - {offset}) / {scale}"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """A last layer that gives y its size; plain descent would make steps of that size, so y is scaled for it."""
+        return repairs.scaled_targets(v, subject)
+
     def bad(self) -> tuple[Any, ...]:
         """Targets in thousands."""
         return network(Dense(8, "relu"), Dense(1), loss="mse"), points(), 5000 + 900 * values()
@@ -152,6 +167,7 @@ class ConstantFeatures(Check):
 
     rules, phase, needs, severity = (24,), "data", ("x", "whole"), "note"
     place = "fit"
+    argument = "X"
     why = "what never changes explains nothing"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -191,14 +207,16 @@ class TailOfOtherClasses(Check):
 
     rules, phase, needs, severity = (30,), "data", ("y", "whole", "validation", "settings"), "warning"
     place = "fit"
+    argument = "validation_split"
     why = "what is trained and what is judged are not the same task"
+    explains = ("shifted_validation",)
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The classes of both sides, where a share of the rows was held out."""
         share = subject.settings.get("validation_split", 0.0)
         for head in subject.heads:
             if share and head.of_classes:
-                here, there = (_counts(side[head.place], head) for side in (subject.y, subject.validation.y))
+                here, there = (counts(side[head.place], head) for side in (subject.y, subject.validation.y))
                 if here is not None and there is not None:
                     lost = [c for c in here if c not in there]
                     values = {
@@ -220,6 +238,10 @@ class TailOfOtherClasses(Check):
     def fix(self, v: Values) -> str:
         """A split of every class."""
         return f"model.fit(X, y, validation_split={v['share']:g}, validation_stratify=True), or shuffle X and y first"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """A split of every class."""
+        return Repair(fit={"validation_stratify": True})
 
     def bad(self) -> tuple[Any, ...]:
         """Sorted rows."""
@@ -256,7 +278,7 @@ def _log_absent(rows: int, trained: int, held: int) -> float:
     return gamma(others + 1) - gamma(others - held + 1) - gamma(every + 1) + gamma(trained + 1)
 
 
-def _counts(y: Any, head: HeadFacts) -> dict[int, int] | None:
+def counts(y: Any, head: HeadFacts) -> dict[int, int] | None:
     """How often each class occurs; None where y holds shares, or several labels an example."""
     if y.ndim > 2 or (y.ndim == 2 and y.shape[1] > 1 and head.head.loss.labels):
         return None
@@ -272,16 +294,17 @@ class ValidationRowsInTraining(Check):
 
     rules, phase, needs, severity = (26,), "data", ("x", "whole", "validation"), "warning"
     place = "fit"
+    argument = "validation_data"
     why = "a model is judged by rows that it has not seen; on these it can only look good"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The share of held-out rows that stand in X, and that of rows of X that stand there twice."""
         held, own = subject.validation.x, subject.some_rows(500)
         rows = np.unique(np.linspace(0, len(held[0]) - 1, min(len(held[0]), 500)).astype(np.int64))
-        keys = _keys(subject.x)
-        table = np.sort(keys)
-        again = _times(_keys([part[rows] for part in held]), table) >= 1
-        twice = _times(keys[own], table) >= 2
+        own_keys = keys(subject.x)
+        table = np.sort(own_keys)
+        again = _times(keys([part[rows] for part in held]), table) >= 1
+        twice = _times(own_keys[own], table) >= 2
         yield {
             "layer": None,
             "looked_at": len(rows),
@@ -317,7 +340,7 @@ def _times(keys: Any, table: Any) -> Any:
     return np.searchsorted(table, keys, "right") - np.searchsorted(table, keys, "left")
 
 
-def _keys(parts: list[Any]) -> Any:
+def keys(parts: list[Any]) -> Any:
     """One number a row, equal for equal rows and hardly ever for others: a fixed random projection of at most 16
     columns of every input."""
     total = np.zeros(len(parts[0]))

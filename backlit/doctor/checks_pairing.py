@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.check import Check, Values
+from ..core.check import Check, Repair, Values
 from ..layers.dense import Dense
+from . import repairs
 from .programs import classes, hot, network, points, sparse, values
 from .ranges import bounds_of, plain
 from .subject import HeadFacts, Subject
@@ -63,6 +64,7 @@ class ConstantOutput(Check):
     """An output that is one number whatever the weights are: a softmax over one unit is always 1."""
 
     rules, severity = (1,), "error"
+    argument = "activation"
     why = "a constant has no derivative, so nothing can be learnt"
     explains = (
         "bounded_logits",
@@ -90,6 +92,10 @@ class ConstantOutput(Check):
         unit = f"Dense({v['units']}, activation='sigmoid') with BinaryCrossentropy() for labels 0 and 1"
         return f"{unit}; Dense({v['units']}) with MeanSquaredError() for numbers"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """What fits the targets."""
+        return repairs.for_targets(subject, repairs.head_of(v, subject))
+
     def bad(self) -> tuple[Any, ...]:
         """A softmax over one unit."""
         return network(Dense(8, "relu"), Dense(1, "softmax"), loss="binary_crossentropy"), points(), classes(2)
@@ -103,6 +109,8 @@ class ConstantLoss(Check):
     """A loss over classes that share one probability is constant where there is only one of them."""
 
     rules, severity = (8,), "error"
+    rank = "pairing"
+    argument = "loss"
     why = "a constant loss has no derivative, so nothing can be learnt"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -125,6 +133,10 @@ class ConstantLoss(Check):
         """The binary loss, or as many units as classes."""
         return "BinaryCrossentropy() for yes and no, or as many units as there are classes"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """What fits the targets."""
+        return repairs.for_targets(subject, repairs.head_of(v, subject))
+
     def bad(self) -> tuple[Any, ...]:
         """A categorical loss on a single sigmoid."""
         return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="categorical_crossentropy"), points(), classes(2)
@@ -138,6 +150,7 @@ class BoundedLogits(Check):
     """A loss that takes its input for logits squashes it itself; after a sigmoid or softmax it is squashed twice."""
 
     rules, severity = (4,), "error"
+    argument = "activation"
     why = "the loss applies softmax or sigmoid itself; squashed twice, no probability comes near 0 and 1"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -161,6 +174,10 @@ class BoundedLogits(Check):
         other = f", or {v['loss']}(from_logits=False)" if v["takes_logits"] else ""
         return f"Dense({v['units']}) without an activation{other}"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """No activation."""
+        return repairs.activation(v, "linear")
+
     def bad(self) -> tuple[Any, ...]:
         """Softmax in the layer and in the loss."""
         return network(Dense(8, "relu"), Dense(3, "softmax"), loss=sparse()), points(), classes(3)
@@ -182,6 +199,7 @@ class OutputIsNoProbability(Check):
     """A cross-entropy of probabilities on an output that is none: linear, tanh, ReLU."""
 
     rules, severity = (3, 5), "error"
+    argument = "activation"
     why = "the loss takes the logarithm of the output; outside of 0 … 1 it is cut off there and learns nothing"
     explains = ("loss_grows",)
 
@@ -209,6 +227,10 @@ class OutputIsNoProbability(Check):
         other = f", or Dense({v['units']}) and {v['loss']}(from_logits=True)" if v["takes_logits"] else ""
         return f"Dense({v['units']}, activation='{_squashed(v)}'){other}"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The activation that the loss expects."""
+        return repairs.activation(v, _squashed(v))
+
     def bad(self) -> tuple[Any, ...]:
         """Logits for a loss that expects probabilities."""
         return network(Dense(8, "relu"), Dense(3), loss=sparse(False)), points(), classes(3)
@@ -222,6 +244,7 @@ class SharesThatDoNotCompete(Check):
     """A categorical cross-entropy on outputs that are probabilities each for itself, as sigmoids are."""
 
     rules, severity = (2,), "warning"
+    argument = "activation"
     why = "the loss looks at the right class alone: nothing pushes the other outputs down as softmax does"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -243,6 +266,10 @@ class SharesThatDoNotCompete(Check):
         """Softmax, or the binary loss."""
         return f"Dense({v['units']}, activation='softmax'); for several labels at once BinaryCrossentropy()"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """Softmax, or the binary loss where rows of y have several labels."""
+        return repairs.shares(subject, repairs.head_of(v, subject))
+
     def bad(self) -> tuple[Any, ...]:
         """Sigmoids for exclusive classes."""
         return network(Dense(8, "relu"), Dense(3, "sigmoid"), loss="categorical_crossentropy"), points(), hot(3)
@@ -256,6 +283,7 @@ class LogOfNegative(Check):
     """A loss that takes the logarithm of the output, such as Poisson, on an output that can be negative."""
 
     rules, severity = (3,), "error"
+    argument = "activation"
     why = "the logarithm of a negative number is NaN"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -277,6 +305,10 @@ class LogOfNegative(Check):
         """An activation that is positive."""
         return f"Dense({v['units']}, activation='exponential')"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """An exponential."""
+        return repairs.activation(v, "exponential")
+
     def bad(self) -> tuple[Any, ...]:
         """Counts from a linear layer."""
         return network(Dense(8, "relu"), Dense(1), loss="poisson"), points(), classes(4)
@@ -290,6 +322,7 @@ class TargetOutOfReach(Check):
     """Targets outside of what the last activation can give: a sigmoid for numbers up to 103, a ReLU for negative ones."""
 
     rules, phase, needs, severity = (6,), "data", ("x", "y"), "error"
+    argument = "activation"
     why = "no weights bring the output beyond the range of its activation"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -315,6 +348,10 @@ class TargetOutOfReach(Check):
         """No activation, or scaled targets."""
         return f"Dense({v['units']}) without an activation, or scale y into {_span(v)}"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """No activation."""
+        return repairs.activation(v, "linear")
+
     def bad(self) -> tuple[Any, ...]:
         """A sigmoid for numbers beyond 0 … 1."""
         return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="mse"), points(), values()
@@ -325,9 +362,11 @@ class TargetOutOfReach(Check):
 
 
 class RegressionOnLabels(Check):
-    """A loss between numbers where y names classes: labels 0, 1, 2 … with accuracy, or one-hot rows with a softmax."""
+    """A loss between numbers where y names classes: labels 0, 1, 2 … with accuracy, or one-hot rows with a softmax or
+    with an output that can be any number."""
 
     rules, phase, needs, severity, sure = (7,), "data", ("x", "y"), "warning", 0.9
+    argument = "loss"
     why = "a distance between numbers makes class 2 lie between 1 and 3, and hardly punishes a sure mistake"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -337,9 +376,11 @@ class RegressionOnLabels(Check):
                 t = subject.targets(head)
                 count = len(t.values) if t.values is not None else 0
                 row = head.classes == 1 and t.whole and count > 2 and t.values == tuple(range(count))
-                shares = head.classes > 1 and t.one_hot and head.bounds.total is not None
+                free = head.classes > 2 and not head.bounds.inside(0, 1) and not _given_back(subject, head)
+                shares = head.classes > 1 and t.one_hot and (head.bounds.total is not None or free)
                 names = count if row and head.counting else head.classes if shares else 0
-                yield _output(head, classes=names, metrics=head.counting, one_hot=shares)
+                soft = head.bounds.total is not None
+                yield _output(head, classes=names, metrics=head.counting, one_hot=shares, softmax=soft)
 
     def wrong(self, v: Values) -> bool:
         """There are labels."""
@@ -348,14 +389,18 @@ class RegressionOnLabels(Check):
     def message(self, v: Values) -> str:
         """What y looks like."""
         labels = f"labels 0 … {v['classes'] - 1} and {', '.join(v['metrics'])}"
-        what = "one-hot rows and a softmax" if v["one_hot"] else labels
+        what = f"one-hot rows{' and a softmax' if v['softmax'] else ''}" if v["one_hot"] else labels
         return f"y names {v['classes']} classes ({what}), but {v['loss']} is a distance between numbers."
 
     def fix(self, v: Values) -> str:
         """The cross-entropy."""
         if v["one_hot"]:
-            return "loss=CategoricalCrossentropy()"
+            return f"loss=CategoricalCrossentropy({'' if v['softmax'] else 'from_logits=True'})"
         return f"Dense({v['classes']}) with SparseCategoricalCrossentropy(from_logits=True)"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """Output and loss for classes."""
+        return repairs.for_targets(subject, repairs.head_of(v, subject))
 
     def bad(self) -> tuple[Any, ...]:
         """Squared error between class numbers."""
@@ -366,11 +411,19 @@ class RegressionOnLabels(Check):
         return network(Dense(8, "relu"), Dense(5), loss=sparse(), metrics=["accuracy"]), points(), classes(5)
 
 
+def _given_back(subject: Subject, head: HeadFacts) -> bool:
+    """Whether y is X: what an autoencoder gives back may be one-hot."""
+    rows = subject.some_rows(20)
+    y = subject.y[head.place][rows]
+    return any(np.shape(x[rows]) == y.shape and np.array_equal(x[rows], y) for x in subject.x)
+
+
 class AccuracyOfNumbers(Check):
     """Accuracy beside a regression: it counts hits, and a predicted 3.02 is no hit for 3."""
 
     rules, phase, needs, severity = (12,), "data", ("x", "y"), "warning"
     place = "compile"
+    argument = "metrics"
     why = "the metric counts outputs on the right side of a threshold; between numbers it says nothing"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -395,6 +448,10 @@ class AccuracyOfNumbers(Check):
         """A distance."""
         return "metrics=['mae'], or bl.metrics.R2Score()"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The mean distance."""
+        return Repair(metrics=["mae"]) if len(subject.heads) == 1 else None
+
     def bad(self) -> tuple[Any, ...]:
         """Accuracy of a regression."""
         return network(Dense(8, "relu"), Dense(1), loss="mse", metrics=["accuracy"]), points(), values()
@@ -408,6 +465,7 @@ class UnusedOutputs(Check):
     """More outputs than classes that occur."""
 
     rules, phase, needs, severity = (8,), "data", ("y", "whole"), "note"
+    argument = "units"
     why = "outputs without examples only learn to be small"
 
     def measure(self, subject: Subject) -> Iterator[Values]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.check import Check, Values
+from ..core.check import Check, Repair, Values
 from ..layers.dense import Dense
 from .programs import classes, network, points, sparse
 from .subject import Subject
@@ -21,6 +21,7 @@ class LinearLayersCollapse(Check):
     """
 
     rules, severity = (13,), "warning"
+    argument = "activation"
     why = "a linear function of a linear function is a linear function, however many units lie between"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -28,7 +29,7 @@ class LinearLayersCollapse(Check):
         model = subject.facts.model
         trained = set(model.trainable_variables)
         kinds = {layer.name: layer for layer in model.everything()}
-        for run in subject.facts.linear.chains():
+        for run in subject.facts.linear.chains:
             if any(leaf not in trained for one in run for leaf in one.weights):
                 continue  # a frozen layer is there for what it has learnt elsewhere
             run = list({one.layer: one for one in run}.values())  # a shared layer is called twice and named once
@@ -58,6 +59,10 @@ class LinearLayersCollapse(Check):
         first = f"Dense({v['widths'][1]}, activation='relu')" if v["dense"] else f"an activation for {v['layer']}"
         return first + (" and so on" if len(v["layers"]) > 2 else "")
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """A ReLU between them."""
+        return Repair(layers={name: {"activation": "relu"} for name in v["layers"][:-1]})
+
     def bad(self) -> tuple[Any, ...]:
         """A hidden layer without an activation."""
         return network(Dense(8), Dense(3), loss=sparse()), points(), classes(3)
@@ -71,6 +76,8 @@ class EqualUnits(Check):
     """A layer whose units start with equal weights and get equal gradients: they stay equal for ever."""
 
     rules, phase, needs, severity = (16,), "data", ("x", "y"), "error"
+    argument = "kernel_initializer"
+    explains = ("first_weights_of_wrong_size",)
     why = "equal units get equal gradients, so that the layer is worth one unit, or none where the gradient is 0"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -101,6 +108,10 @@ class EqualUnits(Check):
     def fix(self, v: Values) -> str:
         """A random start."""
         return "kernel_initializer='glorot_uniform', the default ('he_normal' before a ReLU)"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The usual start."""
+        return Repair(layers={name: {"kernel_initializer": "glorot_uniform"} for name in v["stuck"]})
 
     def bad(self) -> tuple[Any, ...]:
         """A network of zeros."""

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.check import Check, Values
+from ..core.check import Check, Repair, Values
 from ..layers.dense import Dense
-from ..train.optimizers import Optimizer
+from ..train.losses import Loss
+from ..train.optimizers import SGD, Optimizer
+from . import repairs
 from .programs import classes, network, points, sparse, values
 from .subject import Subject
 
@@ -23,6 +25,7 @@ class OddBatchSize(Check):
 
     rules, phase, needs, severity = (31,), "data", ("x", "whole", "settings"), "note"
     place = "fit"
+    argument = "batch_size"
     why = "single examples give noisy, slow steps; a batch of all examples gives one step an epoch"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -45,6 +48,10 @@ class OddBatchSize(Check):
         """The default."""
         return "batch_size=32"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The default."""
+        return Repair(fit={"batch_size": 32})
+
     def bad(self) -> tuple[Any, ...]:
         """All rows in one batch."""
         return network(Dense(8, "relu"), Dense(3), loss=sparse()), points(), classes(3), {"batch_size": 500}
@@ -54,11 +61,98 @@ class OddBatchSize(Check):
         return network(Dense(8, "relu"), Dense(3), loss=sparse()), points(), classes(3), {"batch_size": 32}
 
 
+class SummedLoss(Check):
+    """A loss that is summed over the batch under plain gradient descent, whose steps are then as many times as long as a
+    batch has rows. Optimizers that divide by the gradient's size do not mind."""
+
+    rules, phase, needs = (55, 32), "data", ("x", "settings")
+    place, argument = "compile", "reduction"
+    why = "a learning rate of 1 is the limit of a linear fit of standardised features by squared errors: beyond it steps diverge"
+    explains = ("loss_grows", "first_step_explodes", "steps_too_long")
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """The learning rate as it would be for the mean."""
+        optimizer = subject.facts.model.optimizer
+        rows = min(subject.settings.get("batch_size") or 32, subject.rows)
+        for head in subject.heads:
+            if head.head.loss.reduction == "sum" and isinstance(optimizer, SGD) and not _clipped(optimizer):
+                rate = float(optimizer.learning_rate)
+                long = rate * head.head.share * rows / (1 - optimizer.momentum)
+                yield {"layer": None, "loss": head.loss, "rows": rows, "learning_rate": rate, "rate_of_mean": long}
+
+    def wrong(self, v: Values) -> bool:
+        """Above 1."""
+        return bool(v["rate_of_mean"] > 1)
+
+    def message(self, v: Values) -> str:
+        """How long the steps are."""
+        what = f"{v['loss']} is the sum over the {v['rows']} rows of a batch"
+        return f"{what}: steps are those of learning_rate={v['rate_of_mean']:.3g} for their mean."
+
+    def fix(self, v: Values) -> str:
+        """The mean."""
+        return "reduction='sum_over_batch_size', the default: steps of any batch size are alike then"
+
+    def bad(self) -> tuple[Any, ...]:
+        """A sum over 32 rows."""
+        loss = Loss.named("mean_squared_error")(reduction="sum")
+        return network(Dense(1), loss=loss, optimizer=SGD(0.05)), points(), values(), {"epochs": 1}
+
+    def good(self) -> tuple[Any, ...]:
+        """Their mean."""
+        return network(Dense(1), loss="mse", optimizer=SGD(0.05)), points(), values(), {"epochs": 20}
+
+
+def _clipped(optimizer: Any) -> bool:
+    """Whether the size of a step has a limit."""
+    return any(getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm"))
+
+
+class TinyEpsilon(Check):
+    """An epsilon that keeps nothing from being divided by 0: the squares of small gradients are 0 in float32."""
+
+    rules, phase = (34,), "compile"
+    place, argument = "compile", "epsilon"
+    why = "a parameter without a gradient for a while is moved by 0 / 0, or by 1e30"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """Epsilon, where the optimizer has one."""
+        found = getattr(subject.facts.model.optimizer, "epsilon", None)
+        if found is not None:
+            yield {"layer": None, "epsilon": float(found)}
+
+    def wrong(self, v: Values) -> bool:
+        """The published 1e-16, or less."""
+        return bool(v["epsilon"] <= 1e-16)
+
+    def message(self, v: Values) -> str:
+        """How small it is."""
+        return f"epsilon={v['epsilon']:g} keeps no division by 0 from happening."
+
+    def fix(self, v: Values) -> str:
+        """The default."""
+        return "epsilon=1e-7, the default"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The default."""
+        return Repair(optimizer={"epsilon": 1e-7})
+
+    def bad(self) -> tuple[Any, ...]:
+        """None."""
+        adam = Optimizer.named("adam")(0.01, epsilon=1e-20)
+        return network(Dense(8, "relu"), Dense(3), loss=sparse(), optimizer=adam), points(), classes(3), {"epochs": 20}
+
+    def good(self) -> tuple[Any, ...]:
+        """The default."""
+        return network(Dense(8, "relu"), Dense(3), loss=sparse()), points(), classes(3), {"epochs": 20}
+
+
 class LossGrows(Check):
     """A training that ends far above where it began, although every step was finite."""
 
     rules, phase, needs, severity = (32, 47), "after", ("history",), "warning"
     place = "compile"
+    argument = "learning_rate"
     why = "each step overshoots, and the next one overshoots further"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -93,12 +187,20 @@ class LossGrows(Check):
         """Smaller steps, scaled data."""
         return f"optimizer with learning_rate={v['learning_rate'] / 10:.2g}, and inputs and targets of size about 1"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """A tenth of the rate."""
+        return repairs.rate(subject, v["learning_rate"] / 10)
+
     def bad(self) -> tuple[Any, ...]:
-        """Steps that are too long by far."""
-        model = network(Dense(1), loss="mse", optimizer=Optimizer.named("sgd")(1.5))
-        return model, points() * 1.5, values(), {"epochs": 3}
+        """Steps that are too long by far, and a loss of one's own that has no yardstick, since it may be negative."""
+        model = network(Dense(1), loss=_lowered, optimizer=Optimizer.named("sgd")(1.2))
+        return model, points(), values(), {"epochs": 12}
 
     def good(self) -> tuple[Any, ...]:
         """Steps that fit."""
         model = network(Dense(1), loss="mse", optimizer=Optimizer.named("sgd")(0.05))
         return model, points() * 1.5, values(), {"epochs": 3}
+
+
+def _lowered(y: Any, p: Any) -> Any:
+    return (y - p) * (y - p) - 10.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..core.node import FLOATS, Leaf, Node, input_leaf
 from ..core.walk import expand, topological
@@ -74,6 +75,7 @@ class Linearity:
             self.products.append(product)
 
     # ------------------------------------------------------------------ products on products
+    @cached_property
     def chains(self) -> list[list[Product]]:
         """Runs of two or more products with nothing but linear operations between them, on every way."""
         last: dict[Node, set[Node]] = {}  # the products that lead to a node on linear ways
@@ -91,11 +93,13 @@ class Linearity:
                 last[node] = set().union(*(last[part] for part in parts))
                 pure[node] = all(pure[part] for part in parts)
         ends = self._ends()
+        mixed = {node for found in below.values() if len(found) > 1 for node in found}
+        shared = {node for node in mixed if sum(node in found for found in below.values()) > 1}
         runs: dict[Node, list[Product]] = {}
         for product in self.products:
             before = [self.product_of[node] for node in self.order if node in below[product.node]]
             runs[product.node] = [product]
-            if self._apart(before, product, ends):
+            if not shared & below[product.node] and self._apart(before, product, ends):
                 runs[product.node] = [*(one for first in before for one in runs.pop(first.node, [first])), product]
         return [run for run in runs.values() if len(run) > 1]
 
@@ -118,6 +122,7 @@ class Linearity:
             )
         return good
 
+    @cached_property
     def first(self) -> list[Product]:
         """The products that no other product leads to."""
         behind: set[Node] = set()

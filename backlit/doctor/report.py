@@ -2,143 +2,75 @@
 
 from __future__ import annotations
 
-import html
-import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from ..core import registry, seed
-from ..core.check import PHASES, SEVERITIES, Check, Finding
-from ..core.errors import BacklitError, DataError, GraphError
+from ..core.check import PHASES, RANKS, SEVERITIES, Check, Finding
+from ..core.errors import BacklitError, DataError, GraphError, LabelError, NonFiniteError, ShapeError
 from ..core.node import here, spoken
-from ..train.batches import RowBatches, StreamBatches
+from ..engines.threads import blas_threads
+from ..train.batches import RowBatches, StreamBatches, is_stream
 from ..train.fitting import FitPlan, Given, batches
-from . import checks_data, checks_pairing, checks_structure, checks_training
-from .subject import Arrays, GraphFacts, Subject
-
-MODULES = checks_pairing, checks_structure, checks_data, checks_training  # their class statements register the checks
-_MOST_PRINTED = 2
-_TOLD = ("error", "warning")  # by `fit`, which does not look for notes
-# The rows of the rule table by what causes what: data, pairing, structure, first weights, scale, batches and steps, the
-# rows that judge, symptoms. Findings are told in this order.
-_CAUSES = (
-    (8, 9, 10, 11, 23, 27, 28, 29),
-    (1, 2, 3, 4, 5, 6, 7, 12),
-    (13, 14, 15, 46, 52, 53, 54, 56, 57),
-    (16, 17, 18, 19),
-    (20, 21, 22, 24),
-    (31, 32, 33, 34, 35, 36, 55),
-    (25, 26, 30),
-    (37, 38, 39, 40, 41, 42, 43, 44, 45, 47, 48, 49, 50, 51, 58),
+from . import (
+    checks_data,
+    checks_init,
+    checks_labels,
+    checks_layers,
+    checks_pairing,
+    checks_rows,
+    checks_steps,
+    checks_structure,
+    checks_time,
+    checks_training,
+    repairs,
 )
+from .ear import EAR, Heard
+from .mending import Case, repair_of
+from .subject import Arrays, GraphFacts, Subject
+from .telling import MOST_TOLD, Checked, Report, plain, word
+from .watch import Course, follow
 
-
-# ---------------------------------------------------------------------- what was found
-@dataclass(frozen=True)
-class Checked:
-    """One check and how it went. `state`: "found", "passed", "does not apply", "not given" (it needs what was not there)
-    or "failed" (the check itself raised `problem`, which is a mistake of the doctor's)."""
-
-    check: str
-    rules: tuple[int, ...]
-    phase: str
-    state: str
-    values: tuple[Mapping[str, Any], ...] = ()
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """All findings, causes first, each with its consequences; and every check with the values that it looked at."""
-
-    model: str
-    findings: tuple[Finding, ...] = ()
-    checked: tuple[Checked, ...] = field(default=(), repr=False)
-
-    @property
-    def ran(self) -> list[Checked]:
-        """The checks that judged something."""
-        return [one for one in self.checked if one.state in ("found", "passed")]
-
-    def __str__(self) -> str:
-        told = list(map(_told_in_full, self.findings))
-        if any(one.severity != "note" for one in self.findings):
-            return "\n".join([f"{_count(self.findings)}; {len(self.ran)} rules were checked.", *told])
-        rows = [f"  {one.check:<28} {_shown(one)}" for one in self.ran]
-        return "\n".join([f"No cause found; {len(self.ran)} rules were checked:", *rows, *told])
-
-    def _repr_html_(self) -> str:
-        cells = [[one.severity, one.layer or "", one.message, one.fix] for one in self.findings]
-        if not cells:
-            cells = [["passed", one.check, _shown(one), ""] for one in self.ran]
-        head = html.escape(str(self).partition("\n")[0])
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
-        return f"<table><caption style='text-align:left'>{head}</caption>{rows}</table>"
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain dicts, lists, numbers and text."""
-        findings = [_plain(one.to_json()) for one in self.findings]
-        return {"model": self.model, "findings": findings, "checked": [_plain(vars(one)) for one in self.checked]}
-
-
-def _count(findings: Sequence[Finding]) -> str:
-    parts = []
-    for severity in SEVERITIES:
-        if count := sum(one.severity == severity for one in findings):
-            parts.append(f"{count} {severity}{'s' if count > 1 else ''}")
-    return ", ".join(parts)
-
-
-def _told_in_full(finding: Finding) -> str:
-    found = ", ".join(f"{key} {_word(value)}" for key, value in finding.evidence.items())
-    rules = ", ".join(map(str, finding.rules))
-    rows = {"found": found, "why": finding.why, "fix": finding.fix, "where": finding.where, "rule": rules}
-    lines = [(key, value) for key, value in rows.items() if value] + [("then", each) for each in finding.consequences]
-    return "\n".join([f"{finding.severity}: {finding.said}", *(f"  {key:<6} {value}" for key, value in lines)])
-
-
-def _shown(one: Checked) -> str:
-    given = [{key: value for key, value in v.items() if value is not None} for v in one.values]
-    return "; ".join(", ".join(f"{key} {_word(value)}" for key, value in v.items()) for v in given)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"[{', '.join(map(_word, value))}]" if isinstance(value, (list, tuple)) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it: NumPy numbers as Python's, numbers that are not finite as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+# Their class statements register the checks.
+MODULES = (
+    checks_pairing,
+    checks_labels,
+    checks_structure,
+    checks_layers,
+    checks_init,
+    checks_data,
+    checks_rows,
+    checks_training,
+    checks_steps,
+    checks_time,
+)
+_WORK = 1e6  # multiply-adds of the products that checks make: several threads would spend longer waiting
+# Rows of the rule table that any cause may lead to: dead and saturated units, gradients that vanish or explode, steps
+# that are not finite, a loss that does not fall.
+_SYMPTOMS = frozenset((37, 38, 39, 40, 41, 44, 45, 47, 48))
+_LAST_CAUSE, _LATE = list(RANKS).index("steps"), list(RANKS).index("symptom")
+# What an exception is about that names no finding itself; any other is about no row of the table.
+_REFUSED = (NonFiniteError, (41,)), (LabelError, (8, 10)), (ShapeError, (57, 8)), (DataError, (23,))
+_TOLD = ("error", "warning")  # by `fit`, which does not look for notes
 
 
 # ---------------------------------------------------------------------- running the checks
 def checks() -> tuple[Check, ...]:
     """Every registered check, in the order of causes."""
-    return _made(tuple(Check.named(name) for name in Check.names()))
+    return _made(tuple(registry.find(f"check.{name}") for name in Check.names()))
 
 
 @cache
 def _made(kinds: tuple[type[Check], ...]) -> tuple[Check, ...]:
-    return tuple(sorted((kind() for kind in kinds), key=lambda check: _cause(check.rules)))
-
-
-def _cause(rules: Sequence[int]) -> int:
-    return next((place for place, group in enumerate(_CAUSES) if set(rules[:1]) & set(group)), len(_CAUSES))
+    return tuple(sorted((kind() for kind in kinds), key=lambda check: check.ranked()))
 
 
 def run(
@@ -156,7 +88,7 @@ def run(
         problem = ""
         if not lacking:
             try:
-                with np.errstate(all="ignore"):
+                with np.errstate(all="ignore"), blas_threads(_WORK):
                     values = list(check.measure(subject))
                     wrong = [v for v in values if check.wrong(v)]
                     findings += [_finding(check, v, subject) for v in wrong]
@@ -170,6 +102,7 @@ def run(
 
 def _finding(check: Check, v: Mapping[str, Any], subject: Subject) -> Finding:
     layer = v["layer"]
+    lines = _lines(layer, subject.facts)
     return Finding(
         check=check.title(),
         severity=check.severity,
@@ -177,17 +110,21 @@ def _finding(check: Check, v: Mapping[str, Any], subject: Subject) -> Finding:
         fix=check.fix(v),
         why=check.why,
         layer=layer,
-        evidence={key: _plain(value) for key, value in v.items() if key != "layer"},
-        where=_where(check.place, layer, subject.facts),
+        argument=check.argument,
+        evidence={key: plain(value) for key, value in v.items() if key != "layer"},
+        where=lines.get(check.place, ""),
+        lines=lines,
         rules=check.rules,
         sure=check.sure,
+        grounds=check.grounded(),
+        repair=cache(partial(repair_of, subject.facts.model, partial(check.repair, v, subject))),
     )
 
 
-def _where(place: str, layer: str | None, facts: GraphFacts) -> str:
-    """The user's line: that of the layer, of `compile`, or of the call that runs."""
-    lines = {"layer": facts.layer_made_at(layer), "compile": facts.model.compiled_at, "fit": here()}[place]
-    return spoken(lines[0]) if lines else ""
+def _lines(layer: str | None, facts: GraphFacts) -> dict[str, str]:
+    """The user's lines, by PLACES: that of the layer, of `compile`, and of the call that runs."""
+    lines = {"layer": facts.layer_made_at(layer), "compile": facts.model.compiled_at, "fit": here()}
+    return {place: spoken(found[0]) for place, found in lines.items() if found}
 
 
 def arranged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -204,14 +141,25 @@ def arranged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _place(finding: Finding) -> tuple[int, tuple[int, ...]]:
     """Where a finding stands among the others: what was refused comes first."""
-    refused = registry.find(f"check.{finding.check}") is None
-    return -1 if refused else _cause(finding.rules), finding.rules[:1]
+    return _rank(finding), finding.rules[:1]
+
+
+def _rank(finding: Finding) -> int:
+    check = registry.find(f"check.{finding.check}")
+    return -1 if check is None else int(check.ranked())
 
 
 def _explains(cause: Finding, other: Finding) -> bool:
+    """Whether the check of the cause says so, of one layer; or the other one is what a cause of any kind looks like while
+    it trains, such as steps that are too long for unscaled data."""
     check = registry.find(f"check.{cause.check}")
+    if check is None or cause is other or "note" in (cause.severity, other.severity):
+        return False
     same = None in (cause.layer, other.layer) or cause.layer == other.layer
-    return check is not None and same and other.check in check.explains
+    symptom = set(other.rules[:1]) <= _SYMPTOMS or _rank(other) == _LATE
+    late = registry.find(f"check.{other.check}")
+    long = late is not None and late.phase in ("first step", "during") and _rank(cause) < _rank(other) == _LAST_CAUSE
+    return (symptom and _rank(cause) <= _LAST_CAUSE) or long or (same and other.check in check.explains)
 
 
 def _all_below(cause: Finding, followers: Mapping[int, Sequence[Finding]]) -> list[Finding]:
@@ -232,6 +180,7 @@ class Memory:
 
     facts: GraphFacts
     told: set[tuple[str, str | None]] = field(default_factory=set)
+    course: Course | None = None  # of the last training
 
 
 def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None]:
@@ -244,17 +193,45 @@ def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None
         return lambda: None
     asked = _asked(plan, given)
     subject = Subject(memory.facts, _arrays(model, job.batches), _arrays(model, held), asked)
-    found = arranged(run(subject, ("compile", "data"), _TOLD)[0])
-    if doctor == "raise" and (errors := [one for one in found if one.severity == "error"]):
+    heard = _heard()
+    found: dict[tuple[str, str | None], Finding] = {}
+
+    def judge(*phases: str) -> Sequence[Finding]:
+        found.update({(one.check, one.layer): one for one in run(subject, phases, _TOLD)[0]})
+        told = arranged(list(found.values()))
+        if heard is not None:
+            heard.note(told)
+        return told
+
+    printed: list[Finding] = []
+
+    def tell(*phases: str) -> None:
+        told = judge(*phases)
+        if heard is None:
+            printed.extend(_tell(told, memory, MOST_TOLD - len(printed)))
+
+    errors = [one for one in judge("compile", "data") if one.severity == "error"]
+    if doctor == "raise" and errors:
         model.doctor_memory = None
         raise as_error(errors[0])
-    _tell(found, memory)
+    tell()
+
+    course = memory.course = follow(job, subject, tell)
 
     def look_back() -> None:
+        course.finish()
         subject.history = model.history.rows
-        _tell(arranged(run(subject, ("after",), _TOLD)[0]), memory)
+        tell("after")
+        course.let_go()
 
     return look_back
+
+
+def _heard() -> Heard | None:
+    """Where to write down what is found, if somebody listens instead of reading stderr."""
+    ear = registry.find(EAR)
+    found: Heard | None = None if ear is None else ear.began(spoken((*here(), ("", 0))[0]))
+    return found
 
 
 def _asked(plan: FitPlan, given: Given) -> dict[str, Any]:
@@ -276,19 +253,21 @@ def _arrays(model: Any, batches: Any) -> Arrays | None:
     return Arrays(x, y, [None if shape is None else next(columns) for shape in batches.weights])
 
 
-def _tell(findings: Sequence[Finding], memory: Memory) -> None:
+def _tell(findings: Sequence[Finding], memory: Memory, most: int) -> Sequence[Finding]:
+    """Print what is new, at most so many of them; returns these."""
     new = [one for one in findings if (one.check, one.layer) not in memory.told]
-    for one in new[:_MOST_PRINTED]:
+    for one in new[:most]:
         sys.stderr.write(f"doctor warning: {one.said}\n  fix  {one.fix}   (more: model.diagnose(X, y))\n")
     memory.told.update((one.check, one.layer) for one in new)
+    return new[:most]
 
 
 def as_error(finding: Finding) -> BacklitError:
     """The finding as an exception."""
-    found = ", ".join(f"{key} {_word(value)}" for key, value in finding.evidence.items())
+    found = ", ".join(f"{key} {word(value)}" for key, value in finding.evidence.items())
     kind = DataError if registry.lookup(f"check.{finding.check}").needs else GraphError
     error = kind(finding.said, found=found, why=finding.why, fix=finding.fix, where=finding.where)
-    error.finding = finding
+    error.finding = replace(finding, repair=None)
     return error
 
 
@@ -299,6 +278,7 @@ def diagnose(model: Any, given: Given, batch_size: int | None) -> Report:
     went: list[Checked] = []
     plan = FitPlan(batch=batch_size, epochs=range(1), shuffle=False)
     data = held = None
+    case = Case(model, given, batch_size)
     with _untouched(model), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -306,15 +286,48 @@ def diagnose(model: Any, given: Given, batch_size: int | None) -> Report:
             data, held = (_arrays(model, each) for each in batches(model, plan, given))
         except Exception as error:
             findings.append(_refusal(error))
+            data = _inputs_alone(model, given)
         if model.built and model.asked is not None:
             try:
-                subject = Subject(GraphFacts(model), data, held, None if data is None else _asked(plan, given))
+                subject = _subject(model, data, held, None if data is None else _asked(plan, given))
             except Exception as error:
                 findings.append(_refusal(error))
             else:
                 more, went = run(subject)
                 findings += more
-    return Report(model.name, arranged(findings), tuple(went))
+                findings += [] if subject.course is None else subject.course.notes
+                case = replace(case, subject=subject, heads=tuple(model.heads))
+                findings = [_with_repair(one, subject, given) for one in findings]
+        for one in findings:
+            if one.repair is not None:
+                one.repair()  # is worked out now, while the model is built, and kept
+    return Report(model.name, arranged(findings), tuple(went), case)
+
+
+def _subject(model: Any, data: Arrays | None, held: Arrays | None, asked: Mapping[str, Any] | None) -> Subject:
+    """What is examined, with the last training, as far as that was followed."""
+    subject = Subject(GraphFacts(model), data, held, asked)
+    if model.doctor_memory is not None and model.doctor_memory.course is not None:
+        subject.course, subject.history = model.doctor_memory.course, model.history.rows
+    return subject
+
+
+def _inputs_alone(model: Any, given: Given) -> Arrays | None:
+    """X, where y or the held-out rows were refused: much can be said of it."""
+    if not model.built or is_stream(given.x):
+        return None
+    try:
+        return Arrays(model.ready(given.x, ""), None, [None] * len(model.heads))
+    except Exception:  # it is X that was refused
+        return None
+
+
+def _with_repair(finding: Finding, subject: Subject, given: Given) -> Finding:
+    """A refusal with what would be accepted, where y tells."""
+    if finding.repair is not None or given.y is None:
+        return finding
+    make = partial(repairs.for_refused, finding, subject, given.y)
+    return replace(finding, repair=cache(partial(repair_of, subject.facts.model, make)))
 
 
 def _refusal(error: Exception) -> Finding:
@@ -331,7 +344,7 @@ def _refusal(error: Exception) -> Finding:
         why=fields.get("why", ""),
         evidence={key: fields[key] for key in ("expected", "found") if key in fields},
         where=fields.get("where", ""),
-        rules=(8,),
+        rules=next((rules for kind, rules in _REFUSED if isinstance(error, kind)), ()),
     )
 
 

@@ -19,7 +19,7 @@ from ..core.errors import BacklitError
 from ..core.grad import grad, reverse
 from ..core.node import Leaf, Node, input_leaf
 from ..core.op import cast, literal
-from ..core.shapes import bind
+from ..core.shapes import M, bind
 from ..core.walk import topological
 from ..layers.layer import Pass
 from ..rewrite import stable
@@ -29,9 +29,11 @@ from ..train.losses import LossFunctionWrapper
 from .linear import Linearity, Product, layers_of
 from .ranges import Bounds, bounds_of, plain
 from .reading import Reading, loss_graph, reading
+from .start import First, Start, Wiring
 
 MOST_ROWS = 2000  # looked at where a sample will do
 _MOST_NUMBERS = 100_000
+_MOST_COMPUTED = 3_000_000  # numbers in a pass through the whole graph
 _TRIAL_ROWS = 64
 _MANY = 5_000_000  # of more targets a sample gives the extremes, too
 _LISTED = 64  # more distinct values than these are not counted
@@ -52,6 +54,8 @@ class GraphFacts:
         self.outputs = apply(self.written, stable.RULES)
         self.moving = frozenset(running.writes)
         self.heads = [HeadFacts(self, place) for place in range(len(places))]
+        self.start: tuple[First, ...] | None = None
+        self.entering: dict[Node, Entering] = {}  # what entered each first product when it was looked at last
 
     @cached_property
     def bounds(self) -> dict[Node, Bounds]:
@@ -64,6 +68,11 @@ class GraphFacts:
         return layers_of(topological(self.outputs))
 
     @cached_property
+    def layer_names_written(self) -> dict[Node, str]:
+        """The innermost layer of every node of the graph as it was written."""
+        return layers_of(topological(self.written))
+
+    @cached_property
     def linear(self) -> Linearity:
         """What is linear in the data when the model predicts."""
         with Pass(False):
@@ -74,6 +83,11 @@ class GraphFacts:
     def trained(self) -> Linearity:
         """What is linear in the data while it is trained: the same graph, where no layer knows the difference."""
         return self.linear if self.linear.given == self.written else Linearity(self.written)
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """What lies between the products of the graph that is trained."""
+        return Wiring(self.trained, set(self.model.trainable_variables))
 
     @cached_property
     def trial(self) -> list[Any]:
@@ -94,8 +108,13 @@ class GraphFacts:
 
     def rows_that_fit(self, most: int) -> int:
         """How many rows to run through the whole graph, where an example is large: fewer, but at least 8."""
-        wide = sum(math.prod(dim for dim in leaf.shape if isinstance(dim, int)) for leaf in self.inputs)
-        return max(8, min(most, _MOST_NUMBERS // max(1, wide)))
+        return max(8, min(most, _MOST_COMPUTED // self.numbers_a_row))
+
+    @cached_property
+    def numbers_a_row(self) -> int:
+        """How many numbers are computed of an example, about."""
+        nodes = topological(self.outputs)
+        return max(1, sum(math.prod(bind(node.shape, 1)) for node in nodes if not node.several))
 
     def layer_made_at(self, name: str | None) -> tuple[tuple[str, int], ...]:
         """The user's line that made the layer of that name."""
@@ -150,6 +169,15 @@ class HeadFacts:
     def loss_graph(self) -> tuple[Node, Leaf, Leaf]:
         """(cost, y, p) of the loss alone."""
         return loss_graph(self.head.loss, self.head.shape, self.dtype)
+
+    @cached_property
+    def each(self) -> tuple[Node, Leaf, Leaf] | None:
+        """(the loss of every example, y, p), or None where the loss gives none that belongs to one example."""
+        loss, (_, y, p) = self.head.loss, self.loss_graph
+        if isinstance(loss, LossFunctionWrapper) and loss.labels:
+            return None
+        (cost,) = apply([loss.per_example(y, p)], stable.RULES)
+        return (cost, y, p) if cost.shape[:1] == (M,) else None
 
     @cached_property
     def reading(self) -> Reading:
@@ -225,7 +253,7 @@ class Arrays:
     `whole`: these are all rows, and not the first batch of a stream."""
 
     x: list[Any]
-    y: list[Any]
+    y: list[Any] | None  # None: it was refused
     w: list[Any]
     whole: bool = True
 
@@ -249,7 +277,17 @@ class Entering:
     """The numbers that enter a first product, for a sample of the rows: one column a feature."""
 
     product: Product
-    values: Any
+    given: Any
+
+    @cached_property
+    def values(self) -> Any:
+        """The numbers in float64, one row for each sum."""
+        return np.asarray(self.given, dtype=np.float64).reshape(-1, self.product.fan_in)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest size of a number."""
+        return float(max(self.values.max(), -self.values.min()))
 
     @cached_property
     def mean(self) -> Any:
@@ -289,11 +327,12 @@ class Subject:
         self.validation: Any = validation if validation is not None and validation.whole else None
         self.settings: Any = settings
         self.history: Any = history
+        self.course: Any = None  # what was seen of a training while it ran
         self._targets: dict[int, Targets] = {}
         self._features: list[Entering] | None = None
 
     def has(self, need: str) -> bool:
-        """Whether "x", "y", all rows of them ("whole"), "validation", "settings" or "history" is there."""
+        """Whether "x", "y", all rows of them ("whole"), "validation", "settings", "history" or "course" is there."""
         return getattr(self, need) is not None
 
     def only(self, needs: tuple[str, ...]) -> Subject:
@@ -303,6 +342,13 @@ class Subject:
         for need in needs:
             setattr(bare, need, getattr(self, need))
         return bare
+
+    @property
+    def start(self) -> tuple[First, ...]:
+        """How each product with weights started, as long as that is known: before the first step, or kept from then."""
+        if self.facts.start is None and int(self.facts.model.iterations) == 0:
+            self.facts.start = Start(self).layers
+        return self.facts.start or ()
 
     @property
     def heads(self) -> list[HeadFacts]:
@@ -335,19 +381,23 @@ class Subject:
         acted on."""
         if self._features is None:
             self._features = [
-                Entering(product, self._entering(product))
-                for product in self.facts.trained.first()
+                self._entering(product)
+                for product in self.facts.trained.first
                 if not any(isinstance(leaf, Leaf) and leaf.kind == "variable" for leaf in topological([product.data]))
             ]
         return self._features
 
-    def _entering(self, product: Product) -> Any:
-        wide = max(1, math.prod(dim for dim in product.data.shape[1:] if isinstance(dim, int)))
+    def _entering(self, product: Product) -> Entering:
+        wide = max(1, math.prod(bind(product.data.shape, 1)))
         rows = self.some_rows(max(16, min(MOST_ROWS, _MOST_NUMBERS // wide)))
         feed = dict(zip(self.facts.inputs, (np.asarray(part[rows]) for part in self.x), strict=True))
-        node = plain(product.data)
-        value = feed[node] if isinstance(node, Leaf) else registry.lookup("values.reference")([node], feed)[node]
-        return np.asarray(value, dtype=np.float64).reshape(-1, product.fan_in)
+        node, known = plain(product.data), self.facts.entering
+        if not isinstance(node, Leaf):
+            return Entering(product, registry.lookup("values.reference")([node], feed)[node])
+        before = known.get(product.node)
+        if before is None or not np.array_equal(before.given, feed[node]):
+            known[product.node] = before = Entering(product, feed[node])  # the next `fit` may have the same rows
+        return before
 
 
 def _targets(y: Any) -> Targets:

@@ -84,30 +84,45 @@ class Source(Protocol):
 
 
 class Arrays:
-    """Batches of arrays, in the order of a permutation or as they stand. Nothing is copied but the batch."""
+    """Batches of arrays, in the order of a permutation or as they stand. Nothing is copied but the batch.
+
+    `order` may be the permutations of several passes over all rows, one behind the other; each pass has batches of its own.
+    """
 
     def __init__(self, columns: Sequence[Any], batch: int, order: Array | None = None):
         self.columns, self.batch, self.order = list(columns), batch, order
         self.length = len(self.columns[0])
-        self.steps = -(-self.length // batch)
+        self.of_pass = -(-self.length // batch)
+        self.steps = self.of_pass if order is None else self.of_pass * len(order) // self.length
 
     def ready(self, start: int, count: int) -> int:
         """All steps that are left."""
         return min(count, self.steps - start)
 
+    def begin(self, step: int) -> int:
+        """Where in the order the batch of `step` begins."""
+        passes, place = divmod(step, self.of_pass)
+        return passes * self.length + place * self.batch
+
     def rows(self, step: int) -> int:
-        """The batch size, less in the last step."""
-        return min(self.batch, self.length - step * self.batch)
+        """The batch size, less in the last step of a pass."""
+        return min(self.batch, self.length - step % self.of_pass * self.batch)
+
+    def alike(self, step: int) -> int:
+        """How many steps, from `step` on, have as many rows each, which stand one behind the other in the order."""
+        if self.of_pass == 1 or self.length % self.batch == 0:
+            return self.steps - step
+        return max(1, self.of_pass - 1 - step % self.of_pass)
 
     def fill(self, step: int, buffers: Sequence[Array]) -> None:
         """Gather the rows of `step`."""
-        begin = step * self.batch
+        begin = self.begin(step)
         end = begin + self.rows(step)
         for column, buffer in zip(self.columns, buffers, strict=True):
             if self.order is None:
                 buffer[...] = column[begin:end]
             elif _rows_in_line(column) and column.dtype == buffer.dtype:
-                np.take(column, self.order[begin:end], axis=0, out=buffer, mode="clip")
+                column.take(self.order[begin:end], 0, buffer, "clip")
             else:
                 buffer[...] = column[self.order[begin:end]]
 
@@ -201,6 +216,13 @@ def chosen(name: str) -> str:
     if name != "auto":
         return name
     return "compiled" if installed("compiled") else "planned"
+
+
+def told(name: str) -> str:
+    """In one line what the engine of that name is here, for those who left the choice to us."""
+    made = {"compiled": "machine code by llvmlite", "planned": "NumPy; pip install 'backlit[fast]' for machine code"}
+    engine = chosen(name)
+    return f"engine: {engine} ({made[engine]})" if name == "auto" else f"engine: {engine}"
 
 
 @cache

@@ -128,3 +128,6 @@ def _summary(value: Any) -> str:
     finite = value[abs(value) < float("inf")]
     spread = f"{finite.min():.4g} … {finite.max():.4g}" if finite.size else "nothing finite"
     return f"array{value.shape} [{spread}]"
+
+
+registry.register("function.nonfinite_error", nonfinite_error)

@@ -21,11 +21,19 @@ BITS = {"float": 32, "double": 64, "i64": 64, "i32": 32, "i16": 16, "i8": 8, "i1
 
 @dataclass(frozen=True)
 class Make:
-    """What code has to know of a processor: numbers of 32 bits in a register, registers, and whether it has a·b + c."""
+    """What code has to know of a processor: numbers of 32 bits in a register, registers, whether it has a·b + c, its family
+    ("x86", "arm") where it has an instruction for waiting, and whether half a register takes half the time."""
 
     lanes: int
     registers: int
     fuses: bool
+    family: str = ""
+    halves: bool = False
+
+    @property
+    def least(self) -> int:
+        """The fewest lanes of a vector that are worth an instruction of their own."""
+        return self.lanes // 2 if self.halves else self.lanes
 
 
 @dataclass(frozen=True)
@@ -155,12 +163,12 @@ class Function:
 
     def load_some(self, base: Value, kind: str, mask: Value) -> Value:
         """The lanes of a vector that `mask` names; zeros in the others."""
-        zero = number(0, kind, self.lanes)
-        result = Value("", kind, self.lanes)
+        zero = number(0, kind, mask.lanes)
+        result = Value("", kind, mask.lanes)
         name = f"llvm.masked.load.{suffix(result)}.p0"
         self.declared.add(f"declare {result.type} @{name}(ptr, i32, {mask.type}, {result.type})")
         return self.value(
-            f"call {result.type} @{name}({base}, i32 {BITS[kind] // 8}, {mask}, {zero})", kind, self.lanes
+            f"call {result.type} @{name}({base}, i32 {BITS[kind] // 8}, {mask}, {zero})", kind, mask.lanes
         )
 
     def store_some(self, value: Value, base: Value, mask: Value) -> None:
@@ -188,22 +196,28 @@ class Function:
         return self.value(text, kind, self.lanes)
 
     # ------------------------------------------------------------------ vectors
-    def every(self, value: Value) -> Value:
-        """The number in every lane."""
+    def every(self, value: Value, lanes: int = 0) -> Value:
+        """The number in every lane, of `lanes` or as many as there usually are."""
+        lanes = lanes or self.lanes
+        if lanes == 1:
+            return value
         if not value.text.startswith("%"):
-            return Value(f"splat ({value})", value.kind, self.lanes)
-        to = Value("", value.kind, self.lanes)
-        first = self.value(f"insertelement {to.type} poison, {value}, i64 0", value.kind, self.lanes)
-        lanes = f"<{self.lanes} x i32> zeroinitializer"
-        return self.value(f"shufflevector {first}, {to.type} poison, {lanes}", value.kind, self.lanes)
+            return Value(f"splat ({value})", value.kind, lanes)
+        to = Value("", value.kind, lanes)
+        first = self.value(f"insertelement {to.type} poison, {value}, i64 0", value.kind, lanes)
+        where = f"<{lanes} x i32> zeroinitializer"
+        return self.value(f"shufflevector {first}, {to.type} poison, {where}", value.kind, lanes)
 
-    def iota(self) -> Value:
+    def iota(self, lanes: int = 0, kind: str = "i64") -> Value:
         """0, 1, 2, … as whole numbers."""
-        return Value("<" + ", ".join(f"i64 {lane}" for lane in range(self.lanes)) + ">", "i64", self.lanes)
+        lanes = lanes or self.lanes
+        return Value("<" + ", ".join(f"{kind} {lane}" for lane in range(lanes)) + ">", kind, lanes)
 
-    def first_lanes(self, how_many: Value) -> Value:
-        """The mask of the first lanes."""
-        return self.compare("slt", self.iota(), self.every(how_many))
+    def first_lanes(self, how_many: Value, lanes: int = 0) -> Value:
+        """The mask of the first lanes; `how_many` may be more than there are."""
+        lanes = lanes or self.lanes
+        few = self.convert("trunc", self.intrinsic("smin", how_many, count(lanes)), "i32")
+        return self.compare("slt", self.iota(lanes, "i32"), self.every(few, lanes))
 
     def lane(self, vector: Value, place: int) -> Value:
         """One number of a vector."""
@@ -211,6 +225,8 @@ class Function:
 
     def each_lane(self, name: str, *vectors: Value) -> Value:
         """A library function of single numbers, lane by lane."""
+        if self.lanes == 1:
+            return self.call(name, *vectors)
         out = Value("poison", vectors[0].kind, vectors[0].lanes)
         for place in range(self.lanes):
             one = self.call(name, *(self.lane(vector, place) for vector in vectors))

@@ -7,7 +7,7 @@ Nothing of a shape is compiled in, so a kernel is compiled once per machine and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Fused:
     terms: tuple[Term, ...]
     outputs: tuple[tuple[int, str, str], ...]
     sums: tuple[tuple[int, str], ...] = ()
-    rank: int = 1  # how many loops
+    rank: int = 1  # how many loops; none where every operand is a single number
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,11 @@ def nest(
 
 def kernel(name: str, recipe: Any, make: Make) -> Function:
     """The function of a recipe."""
-    f = Function(name, [WORDS, CONTEXT], make)
+    single = isinstance(recipe, Fused) and recipe.rank == 0
+    f = Function(name, [WORDS, CONTEXT], replace(make, lanes=1) if single else make)
     match recipe:
+        case Fused(rank=0):
+            _single(f, recipe)
         case Fused():
             _fused(f, recipe)
         case Reduced():
@@ -158,10 +161,10 @@ def _fused(f: Function, recipe: Fused) -> None:
         def block(j: Value, held: list[Value]) -> list[Value]:
             mask = f.first_lanes(f.apply("sub", sizes[-1], j))
             values = [
-                fixed[k] or _read(f, inputs[k], reads[k], j, mode, mask) for k, (_, mode) in enumerate(recipe.inputs)
+                fixed[k] or read(f, inputs[k], reads[k], j, mode, mask) for k, (_, mode) in enumerate(recipe.inputs)
             ]
-            values = [_in_register(f, v, dtype) for v, (dtype, _) in zip(values, recipe.inputs, strict=True)]
-            values = _computed(f, values, recipe.terms)
+            values = [in_register(f, v, dtype) for v, (dtype, _) in zip(values, recipe.inputs, strict=True)]
+            values = computed(f, values, recipe.terms)
             for operand, write, (place, dtype, mode) in zip(outputs, writes, recipe.outputs, strict=True):
                 stored = converted(f, converted(f, values[place], kind_of(dtype)), KINDS[dtype])
                 if mode == "along":
@@ -181,18 +184,32 @@ def _fused(f: Function, recipe: Fused) -> None:
         f.store(reduced(f, "add", total), word(f, last + k, "ptr"))
 
 
-def _read(f: Function, operand: Operand, row: Value, j: Value, mode: str, mask: Value) -> Value:
+def _single(f: Function, recipe: Fused) -> None:
+    """words: the addresses of the operands, of what is written, of the sums of one number each."""
+    places = [word(f, 1 + k, "ptr") for k in range(len(recipe.inputs) + len(recipe.outputs) + len(recipe.sums))]
+    given = [f.load(place, KINDS[dtype]) for place, (dtype, _) in zip(places, recipe.inputs, strict=False)]
+    values = [in_register(f, v, dtype) for v, (dtype, _) in zip(given, recipe.inputs, strict=True)]
+    values = computed(f, values, recipe.terms)
+    written = [(place, dtype) for place, dtype, _ in recipe.outputs] + list(recipe.sums)
+    for (which, dtype), place in zip(written, places[len(given) :], strict=True):
+        f.store(converted(f, converted(f, values[which], kind_of(dtype)), KINDS[dtype]), place)
+
+
+def read(f: Function, operand: Operand, row: Value, j: Value, mode: str, mask: Value) -> Value:
+    """The numbers from the j-th on of an innermost axis."""
     kind = KINDS[operand.dtype]
     if mode == "along":
         return f.load_some(f.at(row, j, kind), kind, mask)
     return f.load_strided(f.at(row, f.apply("mul", j, operand.strides[-1])), operand.strides[-1], kind, mask)
 
 
-def _in_register(f: Function, value: Value, dtype: str) -> Value:
+def in_register(f: Function, value: Value, dtype: str) -> Value:
+    """What was read, as numbers are held in registers."""
     return converted(f, value, "i1") if dtype == "bool" else value
 
 
-def _computed(f: Function, values: list[Value], terms: Sequence[Term]) -> list[Value]:
+def computed(f: Function, values: list[Value], terms: Sequence[Term]) -> list[Value]:
+    """The values of the inputs, then those of the terms."""
     for term in terms:
         kind = kind_of(term.dtype)
         if term.function == "number":
@@ -293,26 +310,34 @@ def _reduced(f: Function, recipe: Reduced) -> None:
 
 
 # ---------------------------------------------------------------------- the loop over steps
-def steps(name: str, make: Make) -> Function:
-    """``i64 steps(rows, how many, commits, how many, context, count, gate, batch)``: how many steps were committed.
+SIDE = 4  # words that tell of a side
 
-    `rows` and `commits` are addresses of rows of the table; a gate of address 0 is always open. Word 4 of the context is
-    not 0 where a row met an id that there is not; the step is then not committed.
+
+def _rows(f: Function, side: Value, place: int, context: Value) -> None:
+    """Run the rows that words `place` and the next one of a side tell of."""
+    table, many = f.load(f.at(side, place, "i64"), "ptr"), f.load(f.at(side, place + 1, "i64"), "i64")
+
+    def one(k: Value, _: list[Value]) -> None:
+        row = f.load(f.at(table, k, "i64"), "ptr")
+        f.do(f"call void {f.load(row, 'ptr').text}({row}, {context})")
+
+    f.loop(many, one)
+
+
+def steps(name: str, make: Make) -> Function:
+    """``i64 steps(sides, context, count, gate, batch, turns)``: how many steps were committed.
+
+    `sides` tells of two sides: where the rows of a step are, how many, the rows that commit it, how many. The first step runs
+    on the first one; with `turns` of 1 a step that was committed hands over to the other one, with 0 it does not. A gate of
+    address 0 is always open. Word 4 of the context is not 0 where a row met an id that there is not; the step is then not
+    committed.
     """
-    names = ("before", "how_many", "commits", "how_many_commits", "context", "count", "gate", "batch")
-    kinds = ("ptr", "i64", "ptr", "i64", "ptr", "i64", "ptr", "i64")
-    given = [Value(f"%{each}", kind) for each, kind in zip(names, kinds, strict=True)]
+    kinds = {"sides": "ptr", "context": "ptr", "count": "i64", "gate": "ptr", "batch": "i64", "turns": "i64"}
+    given = [Value(f"%{each}", kind) for each, kind in kinds.items()]
     f = Function(name, given, make, "i64")
-    before, how_many, commits, how_many_commits, context, total, gate, batch = given
+    sides, context, total, gate, batch, turns = given
     gated = f.compare("ne", gate, Value("null", "ptr"))
     wrong = f.at(context, 4, "i64")
-
-    def run(table: Value, rows: Value) -> None:
-        def one(k: Value, _: list[Value]) -> None:
-            row = f.load(f.at(table, k, "i64"), "ptr")
-            f.do(f"call void {f.load(row, 'ptr').text}({row}, {context})")
-
-        f.loop(rows, one)
 
     def step(s: Value, held: list[Value]) -> list[Value]:
         committed, alive = held
@@ -320,8 +345,10 @@ def steps(name: str, make: Make) -> Function:
         f.do(f"br {alive}, label %{here}, label %{after}")
         before_step = f.block
         f.begin(here)
+        turned = f.apply("and", f.apply("mul", committed, turns), count(1))
+        side = f.at(sides, f.apply("mul", turned, count(SIDE)), "i64")
         f.store(s, f.at(context, 3, "i64"))
-        run(before, how_many)
+        _rows(f, side, 0, context)
         right = f.compare("eq", f.load(wrong, "i64"), count(0))
         f.do(f"br {gated}, label %{checked}, label %{free}")
         f.begin(free)
@@ -331,7 +358,7 @@ def steps(name: str, make: Make) -> Function:
         f.do(f"br {is_open}, label %{done}, label %{after}")
         shut = f.block
         f.begin(done)
-        run(commits, how_many_commits)
+        _rows(f, side, 2, context)
         f.store(f.apply("add", f.load(context, "i64"), batch), context)
         more = f.apply("add", committed, count(1))
         f.do(f"br label %{after}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import Leaf, Node
-from ..core.scalar import Operand
+from ..core.scalar import Call
 from ..core.shapes import Rows
 from .base import Array
 from .kernels import DTYPES, Reduced, Term
@@ -26,27 +26,17 @@ def terms_of(node: Node, inputs: Sequence[int], first: int, terms: list[Term], d
 
     if node.op.name == "cast":
         return add("cast", (inputs[0],), node.dtype)
-    made: list[int] = []
 
-    def read(operand: Operand) -> Any:
-        match operand.kind:
-            case "input":
-                return inputs[operand.which]
-            case "call":
-                return made[operand.which]
-        return Number(node.attrs[operand.which] if operand.kind == "attr" else operand.which)
-
-    formula = node.op.formula
-    assert formula is not None
-    for call in formula.calls:
-        given = [read(each) for each in call.operands]
+    def make(place: int, call: Call, given: list[Any]) -> int:
         dtype = result_dtype(
             call.function, [each.value if isinstance(each, Number) else dtype_of(each) for each in given]
         )
         of_numbers = result_dtype("add", [e.value if isinstance(e, Number) else dtype_of(e) for e in given[-2:]])
         places = [add("number", (float(e.value),), of_numbers) if isinstance(e, Number) else e for e in given]
-        made.append(add(call.function, tuple(places), dtype))
-    result = read(formula.result)
+        return add(call.function, tuple(places), dtype)
+
+    assert node.op.formula is not None
+    result: int = node.op.formula.read(make, inputs, node.attrs, Number)
     return result if dtype_of(result) == node.dtype else add("cast", (result,), node.dtype)
 
 

@@ -19,11 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import MissingImportError
-from . import ir, kernels, places, products, vectors
+from . import convolved, ir, kernels, panels, parts, places, pooled, products, thin, vectors
+from .convolved import Windowed
 from .ir import Function, Make
 from .kernels import Steps
+from .panels import Laid, Panels
+from .parts import Parts, Series, Serve
 from .places import Extreme, Gathered, Taken
-from .products import Product, Windowed
+from .pooled import Largest, Spread, Won
+from .products import Product
+from .thin import Thin
 
 _DIGEST = 32
 
@@ -38,7 +43,9 @@ class Target:
         )
         arm = triple.startswith(("aarch64", "arm64"))
         wide, middle = features.get("avx512f", False), features.get("avx2", False) and features.get("fma", False)
-        self.make = Make(16 if wide else 8 if middle else 4, 32 if wide or arm else 16, wide or middle or arm)
+        family = "arm" if arm else "x86" if triple.startswith(("x86_64", "i686")) else ""
+        lanes, registers = 16 if wide else 8 if middle else 4, 32 if wide or arm else 16
+        self.make = Make(lanes, registers, wide or middle or arm, family, wide and cpu == "znver4")
         self.key = "\n".join([triple, cpu, str(sorted(features.items())), str(binding.llvm_version_info), _emitter()])
 
     @classmethod
@@ -115,8 +122,18 @@ class Machine:
 def made(recipe: Any, name: str, make: Make) -> Function:
     """The function of any recipe."""
     match recipe:
-        case Product() | Windowed():
+        case Product():
             return products.product(name, recipe, make)
+        case Thin():
+            return thin.kernel(name, recipe, make)
+        case Windowed():
+            return convolved.kernel(name, recipe, make)
+        case Largest() | Spread() | Won():
+            return pooled.kernel(name, recipe, make)
+        case Laid() | Panels():
+            return panels.kernel(name, recipe, make)
+        case Parts() | Series() | Serve():
+            return parts.kernel(name, recipe, make)
         case Steps():
             return kernels.steps(name, make)
         case Gathered() | Extreme() | Taken():
@@ -143,7 +160,8 @@ def _binding() -> Any:
 @cache
 def _emitter() -> str:
     """The emitter's own text: whoever changes it gets new code."""
-    return "".join(Path(str(each.__file__)).read_text() for each in (ir, vectors, kernels, products, places))
+    rooms = (ir, vectors, kernels, products, convolved, panels, parts, places, pooled, thin)
+    return "".join(Path(str(each.__file__)).read_text() for each in rooms)
 
 
 # ---------------------------------------------------------------------- the folder

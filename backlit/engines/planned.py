@@ -7,36 +7,35 @@ they are made once, on the buffers.
 
 from __future__ import annotations
 
-import math
 import threading
-from bisect import bisect, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..core import registry
-from ..core.errors import NotReadyError
+from ..core.errors import NotReadyError, room_for
 from ..core.node import Leaf, Node
-from ..core.scalar import Operand
+from ..core.scalar import Call, Formula, Operand
 from ..core.shapes import bind
 from ..core.walk import Graph, expand, strip_marks, topological
-from ..ops.window import windows_of
 from ..rewrite import tidy
+from ..rewrite.pack import Team, packed, teams
 from ..rewrite.rule import apply
+from . import arena
 from .base import Array, Program, Result, Run, Source, rows_of
+from .calls import KERNELS, Step, by_ref, copied
 from .listing import Line, described, measured
+from .pool import Pool, is_view
 from .scalars import TABLE
 from .threads import blas_threads
 
-Step = Callable[[], Any]
 _KEPT_PLANS = 4  # numbers of rows for which idle plans are kept
-_LINE = 64  # bytes of a line of the cache
 _BUFFER = 128  # numbers: NumPy allots this many for an operand that it spreads, however few it needs
-_VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "slice", "flip", "split", "item", "windows"})
+_FEW = 1024  # numbers of a value that is computed once, where nothing in it changes
 
 
 def prepare(graph: Graph) -> Graph:
@@ -49,14 +48,25 @@ class Plan:
 
     def __init__(self, graph: Graph, rows: int | None):
         self.graph, self.rows = graph, rows
-        self.pool = _Pool(graph, rows)
+        self.pool = Pool(graph, rows)
         self.value: dict[Node, Any] = {}
         self.inputs = {leaf: np.zeros(bind(leaf.shape, rows), leaf.dtype) for leaf in graph.inputs}
+        self.moves = 0  # of the arrays of leaves, that it knows of
+        self.fixed: set[Node] = set()  # what has its value once for all
+        self.targets: dict[Node, tuple[Node, int, int]] = {}  # parts of a whole: of which, from where to where
+        self.wholes: dict[Node, Array] = {}  # where the parts of a whole are brought together
+        self.slots: dict[Node, Array] = {}  # new values that are written where they belong
+        for node in graph.nodes:
+            if node.op.name == "concatenate":
+                self._aim(node)
         gate = () if graph.gate is None else (graph.gate,)
         self.work = 0.0  # multiply-adds of the largest product
+        self.calls_numpy = True
         self.lines: list[tuple[Any, list[Any]]] = []  # the units in order, each with its calls
         self.before = self._plan(self.order((*gate, *graph.outputs)))
-        self.after = self._plan(self.order(tuple(graph.updates.values())))
+        later = self.order(tuple(graph.updates.values()))
+        self.slots = self._straight(later)
+        self.after = self._plan(later)
         self.commits = self._commits()
         self.after += self.commits
         self.outputs = [self._before_commit(self.value[node]) for node in graph.outputs]
@@ -108,34 +118,122 @@ class Plan:
 
     def copy(self, target: Array, value: Array) -> Any:
         """The call that writes `value` into `target`, cast to its dtype."""
-        return partial(np.copyto, target, value, casting="unsafe")
+        return copied(target, value)
 
     def compute(self, node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> list[Any]:
         """The calls that compute the value of `node` into `out`."""
         if node.op.formula is not None:
             return self._elementwise(node, inputs, out)
-        kernel: Callable[..., Step] = _KERNELS.get(node.op.name, _by_ref)
+        kernel: Callable[..., Step] = KERNELS.get(node.op.name, by_ref)
         return [kernel(node, inputs, attrs, out)]
+
+    def put(self, node: Node, over: Sequence[Node] = ()) -> Array:
+        """Where the value of `node` goes: into its slot or its part of a whole, over an input that ends here, or a new place.
+
+        `over`: inputs that may be written over while they are read.
+        """
+        shape = bind(node.shape, self.rows)
+        if node in self.slots:
+            place = self.slots[node]
+        elif node in self.targets:
+            whole, begin, end = self.targets[node]
+            if whole not in self.wholes:
+                self.wholes[whole] = self.pool.take(whole, bind(whole.shape, self.rows))
+            self.pool.share(node, whole)
+            place = self.wholes[whole].reshape(-1)[begin:end].reshape(shape)
+        elif node in self.wholes:
+            place = self.wholes[node]
+        else:
+            place = self._over(node, shape, over)
+        self.value[node] = place
+        return place
+
+    def _over(self, node: Node, shape: tuple[int, ...], over: Sequence[Node]) -> Array:
+        """The place of an input that ends here; a new one for a single number, which NumPy is slow to write over."""
+        for each in over:
+            value = self.value[each]
+            whole = value.size > 1 and value.flags.c_contiguous and value.flags.writeable
+            if whole and value.shape == shape and value.dtype == node.dtype:
+                holder = self.pool.dying(each, node)
+                if holder is not None and self.value[holder].size == value.size:
+                    self.pool.hand_on(holder, node)
+                    return value  # type: ignore[no-any-return]
+        return self.pool.take(node, shape)  # type: ignore[no-any-return]
 
     def place(self, node: Node) -> list[Any]:
         """Decide where the value of `node` lives; returns the calls that compute it."""
         if isinstance(node, Leaf):
             self.value[node] = self.inputs[node] if node in self.inputs else node.read()
+            if node.kind in ("constant", "array"):
+                self.fixed.add(node)
             return []
         attrs = {key: bind(value, self.rows) for key, value in node.attrs.items()}
         inputs = [self.value[i] for i in node.inputs]
-        if node.op.name == "size" or not node.inputs:
-            self.value[node] = np.asarray(node.op.ref(*inputs, **attrs), dtype=node.dtype)
+        if node.op.name == "size" or self._is_fixed(node):
+            self.value[node] = _constant(_known(node, inputs, attrs))
+            self.fixed.add(node)
             return []
-        if _is_view(node):
+        if is_view(node):
             return self._view(node, inputs, attrs)
         if node.several:
             return self._parts(node, inputs, attrs)
+        if node.op.name == "concatenate":
+            return self._together(node, inputs, attrs["axis"])
         if node.op.name == "matmul":
             self.work = max(self.work, float(np.prod(np.shape(inputs[0]))) * np.shape(inputs[1])[-1])
-        out = self.pool.take(node, bind(node.shape, self.rows))
-        self.value[node] = out
-        return self.compute(node, inputs, attrs, out)
+        return self.compute(node, inputs, attrs, self.put(node, _overwritable(node)))
+
+    def _is_fixed(self, node: Node) -> bool:
+        """Whether a value follows from what never changes, and is small."""
+        known = all(i in self.fixed for i in node.inputs) and not node.several
+        return known and (not node.inputs or int(np.prod(bind(node.shape, self.rows))) <= _FEW)
+
+    # ------------------------------------------------------------------ what is computed where it belongs
+    def _aim(self, whole: Node) -> None:
+        """Let the parts of a value that is brought together be computed in their place, where nothing has to be copied."""
+        shape = bind(whole.shape, self.rows)
+        if int(np.prod(shape[: whole.attrs["axis"]])) != 1:
+            return
+        begin = 0
+        for part in whole.inputs:
+            end = begin + int(np.prod(bind(part.shape, self.rows)))
+            while part.op.name == "reshape":
+                part = part.inputs[0]
+            computed = not (isinstance(part, Leaf) or is_view(part) or part.several or not part.inputs)
+            if computed and part.op.name != "concatenate" and part not in self.targets and part.dtype == whole.dtype:
+                self.targets[part] = whole, begin, end
+            begin = end
+
+    def _together(self, node: Node, inputs: Sequence[Array], axis: int) -> list[Any]:
+        """Copy the parts that are not in their place yet."""
+        out, calls, begin = self.put(node), [], 0
+        for part in inputs:
+            end = begin + part.shape[axis]
+            target = out[(slice(None),) * axis + (slice(begin, end),)]
+            begin = end
+            if part.size and not (part.ctypes.data == target.ctypes.data and part.strides == target.strides):
+                calls.append(self.copy(target, part))
+        return calls
+
+    def _straight(self, later: Sequence[Any]) -> dict[Node, Array]:
+        """The new values that can be written into their slots at once: nothing that follows reads what was there."""
+        new = [node for unit in later for node in self.members(unit) if node not in self.value]
+        place = {node: k for k, node in enumerate(new)}
+        until: dict[Node, int] = {}  # from where on a slot is not read any more
+        for k, node in enumerate(new):
+            for i in node.inputs:
+                over = self.graph.updates.get(i) is node and i in _overwritable(node)  # type: ignore[call-overload]
+                until[_holder(i)] = max(until.get(_holder(i), 0), k if over else k + 1)
+        until.update({_holder(root): len(new) for root in self.graph.updates.values()})
+        read = [(_span(leaf), end) for leaf, end in until.items() if isinstance(leaf, Leaf) and leaf.array is not None]
+        often = Counter(self.graph.updates.values())
+        slots = {}
+        for leaf, node in self.graph.updates.items():
+            if node in place and often[node] == 1 and node not in self.targets and node.op.name != "concatenate":
+                (begin, end), k = _span(leaf), place[node]
+                if all(known <= k or stop <= begin or end <= start for (start, stop), known in read):
+                    slots[node] = leaf.array
+        return slots
 
     def listing(self) -> list[Line]:
         """What runs, in order; last what writes the new values."""
@@ -187,58 +285,81 @@ class Plan:
         return [call]
 
     def _elementwise(self, node: Node, inputs: list[Any], out: Array) -> list[Step]:
-        formula = node.op.formula
+        formula: Formula = node.op.formula
         if not formula.calls:
-            return [self.copy(out, inputs[0])]
-        made: list[Any] = []
-
-        def read(operand: Operand) -> Any:
-            match operand.kind:
-                case "input":
-                    return inputs[operand.which]
-                case "call":
-                    return made[operand.which]
-                case "attr":
-                    return node.attrs[operand.which]
-            return operand.which
-
+            return [] if out is inputs[0] else [self.copy(out, inputs[0])]
         steps: list[Step] = []
-        read_last = {
-            each.which: place
-            for place, call in enumerate(formula.calls)
-            for each in call.operands
-            if each.kind == "call"
-        }
+        made: list[Any] = []
+        ends = {each: place for place, call in enumerate(formula.calls) for each in call.operands}
+
+        def make(place: int, call: Call, given: list[Any]) -> Any:
+            operands = _typed(given)
+            target = out
+            if place < len(formula.calls) - 1:
+                names = [
+                    *(("input", k, value) for k, value in enumerate(inputs)),
+                    *(("call", *e) for e in enumerate(made)),
+                ]
+                read = [(ends.get(Operand(kind, k), -1), value) for kind, k, value in names]
+                stay = [value for end, value in read if end > place]
+                free = [*(value for end, value in read[len(inputs) :] if end == place), out]
+                able = [each for each in free if not any(each is value for value in stay)]
+                target = self._temporary(TABLE[call.function], operands, able)
+            made.append(target)
+            steps.extend(self._called(call.function, operands, target))
+            return target
+
         with np.errstate(all="ignore"):
-            for place, call in enumerate(formula.calls):
-                function, operands = TABLE[call.function], [read(operand) for operand in call.operands]
-                live = [value for k, value in enumerate(made) if read_last.get(k, -1) >= place]
-                dying = [value for k, value in enumerate(made) if read_last.get(k, -1) == place]
-                if place == len(formula.calls) - 1:
-                    target = out
-                else:
-                    over = [] if call.function == "where" else dying
-                    free = [] if formula.calls[-1].function == "where" or any(v is out for v in live) else [out]
-                    target = self._temporary(function, operands, [*over, *free])
-                made.append(target)
-                steps.append(partial(function, *operands, out=target))
+            formula.read(make, inputs, node.attrs)
         return steps
+
+    def _called(self, function: str, operands: Sequence[Any], out: Array) -> list[Step]:
+        """The calls of a scalar function on arrays."""
+        if function == "where":
+            condition, x, y = operands
+            return self._chosen(condition, x, y, out)
+        if function in ("maximum", "minimum"):  # NumPy wants their third argument by name
+            return [partial(TABLE[function], *operands, out=out)]
+        return [partial(TABLE[function], *operands, out)]
+
+    def _chosen(self, condition: Any, x: Any, y: Any, out: Array) -> list[Step]:
+        """x where the condition is true, else y, into `out`, which may lie over any of them.
+
+        As whole numbers, x - y times 0 or 1 plus y has exactly the bits of one of them. A copy under a mask takes twenty times
+        as long where the mask is irregular, and must not be written over what it reads.
+        """
+        kinds = {getattr(each, "dtype", None) for each in (x, y, out)}
+        whole = isinstance(condition, np.ndarray) and condition.shape == out.shape and condition.dtype == bool
+        if not (whole and out.size > 1 and kinds in ({np.dtype("float32")}, {np.dtype("float64")})):
+            made = self.pool.spare(out.dtype, out.shape)
+            return [partial(TABLE["where"], condition, x, y, made), copied(out, made)]
+        bits = np.dtype(f"int{8 * out.itemsize}")
+        mask = self.pool.spare(bits, out.shape)
+        chosen = copied(mask, condition.view(np.int8))
+        always_zero = y.base is None and not y.flags.writeable and not np.any(y.view(bits))  # and no view
+        x, y, out = (each.view(bits) for each in (x, y, out))
+        if always_zero:
+            return [chosen, partial(np.multiply, x, mask, out)]
+        difference = self.pool.spare(bits, out.shape)
+        steps = [partial(np.subtract, x, y, difference), partial(np.multiply, difference, mask, difference)]
+        return [chosen, *steps, partial(np.add, difference, y, out)]
 
     def _temporary(self, function: Any, operands: list[Any], free: Sequence[Array]) -> Array:
         """A buffer for an inner call of a formula: a free one of the shape and dtype that NumPy gives, or a new one."""
-        empty = [np.zeros(np.shape(o), o.dtype) if isinstance(o, np.ndarray) else o for o in operands]
-        made = np.asarray(function(*empty))
-        fitting = [each for each in free if each.shape == made.shape and each.dtype == made.dtype]
-        return fitting[0] if fitting else self.pool.spare(made)
+        shape = np.broadcast_shapes(*map(np.shape, operands))
+        made = np.asarray(function(*(np.zeros(0, o.dtype) if isinstance(o, np.ndarray) else o for o in operands)))
+        fitting = [each for each in free if each.shape == shape and each.dtype == made.dtype and each.size > 1]
+        return fitting[0] if fitting else self.pool.spare(made.dtype, shape)
 
     def _commits(self) -> list[Any]:
         """The calls that write the new values. One that is itself a leaf being written is saved first."""
         saves: list[Any] = []
         writes: list[Any] = []
-        slots = [leaf.array for leaf in self.graph.updates]
         for leaf, new in self.graph.updates.items():
             value = self.value[new]
-            if any(np.may_share_memory(value, slot) for slot in slots):
+            if value is leaf.array:
+                continue
+            if isinstance(_holder(new), Leaf):
                 copy = np.empty_like(value)
                 saves.append(self.copy(copy, value))
                 value = copy
@@ -246,202 +367,43 @@ class Plan:
         return saves + writes
 
 
-class _Pool:
-    """Places in one block of memory, handed on when the last reader of a value (or of a view of it) has run.
-
-    The block is as long as all values together, but memory is only where something has been written.
-    """
-
-    def __init__(self, graph: Graph, rows: int | None):
-        self.left = Counter(i for node in graph.nodes for i in node.inputs)
-        self.left.update(graph.roots)  # outputs and new values stay until the step has ended
-        whole = [node for node in graph.nodes if not isinstance(node, Leaf) and not node.several]
-        most = sum(_most(node, bind(node.shape, rows)) for node in whole)
-        self.memory = np.zeros(most + _LINE, np.uint8)
-        self.memory = self.memory[-self.memory.ctypes.data % _LINE :]
-        self.blocks: dict[Node, tuple[int, int]] = {}  # where and how long
-        self.holes: list[tuple[int, int]] = []  # the same, by place; none touches another
-        self.spares: list[tuple[int, int]] = []
-        self.bytes = 0  # up to where the memory is used
-
-    def take(self, node: Node, shape: tuple[int, ...]) -> Any:
-        """A place for `node`."""
-        value, self.blocks[node] = self._place(np.dtype(node.dtype), shape)
-        return value
-
-    def spare(self, like: Array) -> Array:
-        """A place that is free again when the node that is being placed has been computed."""
-        value, block = self._place(like.dtype, like.shape)
-        self.spares.append(block)
-        return value
-
-    def _place(self, dtype: Any, shape: tuple[int, ...]) -> tuple[Array, tuple[int, int]]:
-        """The smallest hole that is large enough, or the end."""
-        size = _room(dtype, shape)
-        fitting = [hole for hole in self.holes if hole[1] >= size]
-        if fitting:
-            begin, length = hole = min(fitting, key=lambda each: each[1])
-            self.holes.remove(hole)
-            if length > size:
-                insort(self.holes, (begin + size, length - size))
-        else:
-            begin = self.bytes
-            if self.holes and sum(self.holes[-1]) == self.bytes:
-                begin = self.holes.pop()[0]
-            self.bytes = begin + size
-        end = begin + math.prod(shape) * dtype.itemsize
-        return self.memory[begin:end].view(dtype).reshape(shape), (begin, size)
-
-    def _free(self, begin: int, size: int) -> None:
-        place = bisect(self.holes, (begin, 0))
-        if place < len(self.holes) and self.holes[place][0] == begin + size:
-            size += self.holes.pop(place)[1]
-        if place and sum(self.holes[place - 1]) == begin:
-            before, length = self.holes.pop(place - 1)
-            begin, size = before, size + length
-        insort(self.holes, (begin, size))
-
-    def used(self, node: Node) -> None:
-        """`node` has been computed: what only it still read may be handed on. A view goes on holding what it shows."""
-        while self.spares:
-            self._free(*self.spares.pop())
-        if node in self.blocks or not _is_view(node):
-            for i in node.inputs:
-                self._release(i)
-
-    def _release(self, node: Node) -> None:
-        self.left[node] -= 1
-        while self.left[node] == 0 and node not in self.blocks and _is_view(node):
-            node = node.inputs[0]
-            self.left[node] -= 1
-        if self.left[node] == 0 and node in self.blocks:
-            self._free(*self.blocks.pop(node))
+def _known(node: Node, inputs: list[Any], attrs: dict[str, Any]) -> Array:
+    """The value of a node whose inputs have theirs."""
+    if node.op.formula is not None:
+        return np.array(node.op.formula.run(TABLE, inputs, node.attrs), dtype=node.dtype)
+    return np.array(node.op.ref(*([inputs] if node.op.variadic else inputs), **attrs), dtype=node.dtype)
 
 
-def _room(dtype: Any, shape: Sequence[int]) -> int:
-    """Bytes for a value: whole lines of the cache."""
-    return -(-math.prod(shape) * int(dtype.itemsize) // _LINE) * _LINE
+def _overwritable(node: Node) -> Sequence[Node]:
+    """The inputs that a node can be written over while it reads them."""
+    return node.inputs if node.op.formula is not None else ()
 
 
-def _most(node: Node, shape: Sequence[int]) -> int:
-    """The most that a node can ask for: its value, and one of 8 bytes a number for each inner call of a formula."""
-    inner = 0 if node.op.formula is None else len(node.op.formula.calls)
-    return _room(np.dtype(node.dtype), shape) + inner * _room(np.dtype("float64"), shape)
+def _holder(node: Node) -> Node:
+    """What holds the numbers that a node shows: itself, if it is no view."""
+    while is_view(node):
+        node = node.inputs[0]
+    return node
 
 
-def _is_view(node: Node) -> bool:
-    return node.op.name in _VIEWS
+def _span(leaf: Leaf) -> tuple[int, int]:
+    """From where to where the array of a leaf lies in memory."""
+    begin = leaf.array.ctypes.data
+    return begin, begin + leaf.array.nbytes
 
 
-# ---------------------------------------------------------------------- kernels: how records other than formulas are
-# called
-def _by_ref(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    given = [inputs] if node.op.variadic else inputs
-    return lambda: np.copyto(out, node.op.ref(*given, **attrs), casting="unsafe")
+def _typed(operands: Sequence[Any]) -> list[Any]:
+    """Numbers among floating operands as arrays of their dtype: NumPy would make one of them at every call."""
+    floats = {each.dtype for each in operands if isinstance(each, np.ndarray) and each.dtype.kind == "f"}
+    if len(floats) != 1:
+        return list(operands)
+    (dtype,) = floats
+    return [each if isinstance(each, np.ndarray) else _constant(np.asarray(each, dtype)) for each in operands]
 
 
-def _reduction(ufunc: Any) -> Callable[..., Step]:
-    def kernel(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-        dtype = out.dtype if out.dtype != bool else None
-        return partial(ufunc.reduce, inputs[0], attrs["axis"], dtype, out, attrs["keepdims"])
-
-    return kernel
-
-
-def _matmul(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    return partial(np.matmul, *inputs, out)
-
-
-def _cast(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    return partial(np.copyto, out, inputs[0], casting="unsafe")
-
-
-def _concatenate(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    return partial(np.concatenate, inputs, attrs["axis"], out)
-
-
-def _extreme(find: Any) -> Callable[..., Step]:
-    def kernel(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-        axis = attrs["axis"]
-        axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-        if out.dtype != np.intp or isinstance(axis, tuple):
-            return _by_ref(node, inputs, attrs, out)
-        return partial(find, inputs[0], axis, out)
-
-    return kernel
-
-
-def _gather(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    x, ids = inputs
-    if not x.flags.c_contiguous or x.shape[attrs["axis"]] == 0:
-        return _by_ref(node, inputs, attrs, out)
-    most = x.shape[attrs["axis"]] - 1
-
-    def call() -> None:
-        if ids.size and (ids.min() < 0 or ids.max() > most):
-            node.op.ref(x, ids, **attrs)  # which says so
-        np.take(x, ids, attrs["axis"], out, "clip")
-
-    return call
-
-
-def _scatter_add(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    parts, ids = inputs
-    where = (slice(None),) * attrs["axis"] + (ids,)
-
-    def call() -> None:
-        if ids.size and (ids.min() < 0 or ids.max() >= attrs["length"]):
-            node.op.ref(parts, ids, **attrs)  # which says so
-        out.fill(0)
-        np.add.at(out, where, parts)
-
-    return call
-
-
-def _fold(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    (parts,), places = inputs, 1 + len(attrs["places"])
-    lie = windows_of(out, parts.shape[places:-1], attrs["strides"], attrs["dilation"])
-    offsets = [(slice(None),) * places + offset for offset in np.ndindex(lie.shape[places:-1])]
-    pairs = [(lie[offset], parts[offset]) for offset in offsets]
-
-    def call() -> None:
-        out.fill(0)
-        for seen, part in pairs:
-            np.add(seen, part, out=seen)
-
-    return call
-
-
-def _dilate(node: Node, inputs: list[Any], attrs: dict[str, Any], out: Array) -> Step:
-    lie = out[
-        tuple(
-            slice(a, a + (n - 1) * (gap + 1) + 1, gap + 1)
-            for n, a, gap in zip(inputs[0].shape, attrs["low"], attrs["interior"], strict=True)
-        )
-    ]
-
-    def call() -> None:
-        out.fill(0)
-        np.copyto(lie, inputs[0])
-
-    return call
-
-
-_KERNELS: dict[str, Callable[..., Step]] = {
-    "argmax": _extreme(np.argmax),
-    "argmin": _extreme(np.argmin),
-    "gather": _gather,
-    "scatter_add": _scatter_add,
-    "fold": _fold,
-    "dilate": _dilate,
-    "sum": _reduction(np.add),
-    "max": _reduction(np.maximum),
-    "min": _reduction(np.minimum),
-    "prod": _reduction(np.multiply),
-    "matmul": _matmul,
-    "cast": _cast,
-    "concatenate": _concatenate,
-}
+def _constant(value: Array) -> Array:
+    value.flags.writeable = False
+    return value
 
 
 @contextmanager
@@ -455,21 +417,49 @@ def _calmly(work: float) -> Iterator[None]:
             np.setbufsize(before)
 
 
+def _runs(team: Team) -> Iterator[Team]:
+    """The members of a team whose leaves lie one after another."""
+    begin = 0
+    for end in range(1, len(team.families) + 1):
+        near = end < len(team.families) and all(arena.adjacent(leaves[end - 1 : end + 1]) for leaves in team.leaves)
+        if not near:
+            yield team.part(begin, end)
+            begin = end
+
+
 class PlannedProgram:
     """A graph with idle plans for the numbers of rows it met; every running call has a plan of its own."""
 
     def __init__(self, graph: Graph):
-        self.given, self.graph = graph, prepare(graph)
+        self.given, self.tidied = graph, prepare(graph)
+        self.teams = teams(self.tidied)
+        for team in self.teams:
+            for leaves in team.leaves:
+                arena.settle(leaves)
         self.idle: dict[int | None, list[Plan]] = {}
         self.lock = threading.Lock()
+        self.pack()
+
+    def pack(self) -> None:
+        """Put together what lies together in memory now; plans for where it lay before are dropped."""
+        self.moves = arena.moves()
+        runs = [part for team in self.teams for part in _runs(team) if part.pays]
+        self.graph = packed(self.tidied, runs, arena.joined)
+        self.idle.clear()
 
     def _borrow(self, rows: int | None) -> Plan:
         with self.lock:
+            if self.moves != arena.moves():
+                self.pack()
             plans = self.idle.get(rows)
             if plans:
                 return plans.pop()
-        with np.errstate(all="ignore"):
-            return self.make(rows)
+            moves = self.moves
+        many = "this graph" if rows is None else f"{rows:,} rows at once"
+        with np.errstate(all="ignore"), room_for(f"the values of {many}", fix="a smaller batch_size, or fewer units"):
+            plan = self.make(rows)
+        plan.moves = moves
+        return plan
 
     def prepared(self, nodes: Sequence[Node]) -> list[Node]:
         """What became of nodes of the graph that was given."""
@@ -498,7 +488,8 @@ class PlannedProgram:
 
     def _return(self, plan: Plan) -> None:
         with self.lock:
-            self.idle.setdefault(plan.rows, []).append(plan)
+            if plan.moves == self.moves:
+                self.idle.setdefault(plan.rows, []).append(plan)
             while len(self.idle) > _KEPT_PLANS:
                 del self.idle[next(iter(self.idle))]
 
@@ -511,7 +502,7 @@ class PlannedProgram:
         try:
             for leaf, value in feed.items():
                 plan.inputs[leaf][...] = value
-            with _calmly(plan.work):
+            with _calmly(plan.work) if plan.calls_numpy else nullcontext():
                 committed = plan.step()
             return Result([np.array(value) for value in plan.outputs], committed)
         finally:
@@ -519,25 +510,35 @@ class PlannedProgram:
 
     def run(self, source: Source, start: int, count: int, scalars: Mapping[Leaf, Array]) -> Run:
         """`count` steps, stopped at the first whose gate is shut."""
-        columns = [leaf for leaf in self.graph.inputs if leaf not in scalars]
         table = np.zeros((count, len(self.graph.outputs)))
-        borrowed = {source.rows(start): self._borrow(source.rows(start))}
+        borrowed: dict[int, Any] = {}
         try:
-            with _calmly(borrowed[source.rows(start)].work):
+            with ExitStack() as calmly:
                 for place in range(count):
                     rows = source.rows(start + place)
-                    plan = borrowed.get(rows) or borrowed.setdefault(rows, self._borrow(rows))
-                    source.fill(start + place, [plan.inputs[leaf] for leaf in columns])
-                    for leaf, vector in scalars.items():
-                        plan.inputs[leaf][...] = vector[place]
+                    if rows not in borrowed:
+                        borrowed[rows] = self._ready(rows, scalars)
+                    if not place:
+                        calmly.enter_context(_calmly(borrowed[rows][0].work))
+                    plan, columns, numbers = borrowed[rows]
+                    source.fill(start + place, columns)
+                    for number, vector in numbers:
+                        number[()] = vector[place]
                     committed = plan.step()
-                    table[place] = plan.outputs
+                    for k, value in enumerate(plan.outputs):
+                        table[place, k] = value
                     if not committed:
                         return Run(table[: place + 1], place)
             return Run(table, count)
         finally:
-            for plan in borrowed.values():
+            for plan, *_ in borrowed.values():
                 self._return(plan)
+
+    def _ready(self, rows: int, scalars: Mapping[Leaf, Array]) -> tuple[Plan, list[Array], list[tuple[Array, Array]]]:
+        """A plan, where its columns go, and where its scalars go with their values."""
+        plan = self._borrow(rows)
+        columns = [plan.inputs[leaf] for leaf in self.graph.inputs if leaf not in scalars]
+        return plan, columns, [(plan.inputs[leaf], vector) for leaf, vector in scalars.items()]
 
 
 class Planned:

@@ -13,7 +13,7 @@ from .ir import BITS, Function, Value, count, number, suffix
 
 Emit = Callable[[Function, Sequence[Value]], Value]
 
-_LIBRARY = {"expm1": "expm1", "log1p": "log1p", "sin": "sin", "cos": "cos", "tan": "tan", "erf": "erf",
+_LIBRARY = {"sin": "sin", "cos": "cos", "tan": "tan", "erf": "erf",
             "arctan": "atan", "power": "pow"}  # fmt: skip
 _CONDITIONS = {"less": ("olt", "slt", "ult"), "less_equal": ("ole", "sle", "ule"), "greater": ("ogt", "sgt", "ugt"),
                "greater_equal": ("oge", "sge", "uge"), "equal": ("oeq", "eq", "eq"),
@@ -28,6 +28,7 @@ _LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.
         2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)  # fmt: skip
 _TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+_ROUNDS = 1.5 * 2.0**23  # float32 of this size count in ones: adding it rounds, and its bits show the whole number
 
 
 def emit(function: Function, name: str, values: Sequence[Value]) -> Value:
@@ -94,11 +95,13 @@ def _exp(f: Function, values: Sequence[Value]) -> Value:
     if x.kind == "double":
         return f.each_lane("exp", x)
     inside = f.intrinsic("minimum", f.intrinsic("maximum", x, _like(x, -104.0)), _like(x, 89.0))
-    n = f.intrinsic("rint", f.apply("fmul", inside, _like(x, 1 / math.log(2))))
+    shifted = f.fma(inside, _like(x, 1 / math.log(2)), _like(x, _ROUNDS))
+    n = f.apply("fsub", shifted, _like(x, _ROUNDS))
     r = f.fma(n, _like(x, -_LN2_HIGH), inside)
     r = f.fma(n, _like(x, -_LN2_LOW), r)
     tail = f.fma(_horner(f, r, _EXP), f.apply("fmul", r, r), f.apply("fadd", r, _like(x, 1.0)))
-    return _times_power_of_two(f, tail, _whole(f, n, "i32"))
+    bits = f.convert("bitcast", shifted, "i32")
+    return _times_power_of_two(f, tail, f.apply("sub", bits, f.convert("bitcast", _like(x, _ROUNDS), "i32")))
 
 
 def _log(f: Function, values: Sequence[Value]) -> Value:
@@ -138,9 +141,41 @@ def _tanh(f: Function, values: Sequence[Value]) -> Value:
     return f.intrinsic("copysign", f.select(f.compare("olt", size, _like(x, 0.625)), near, far), x)
 
 
+def _log1p(f: Function, values: Sequence[Value]) -> Value:
+    """log(u) · x / (u - 1) with u = 1 + x as it is rounded: the errors of both factors cancel (Kahan)."""
+    x = values[0]
+    if x.kind == "double":
+        return f.each_lane("log1p", x)
+    u = f.apply("fadd", x, _like(x, 1.0))
+    ratio = f.apply("fdiv", x, f.apply("fsub", u, _like(x, 1.0)))
+    y = f.apply("fmul", _log(f, [u]), ratio)
+    as_it_is = f.apply("or", f.compare("oeq", u, _like(x, 1.0)), f.compare("oeq", u, _like(x, math.inf)))
+    return f.select(as_it_is, x, y)
+
+
+def _expm1(f: Function, values: Sequence[Value]) -> Value:
+    """(u - 1) · x / log(u) with u = exp(x) as it is rounded."""
+    x = values[0]
+    if x.kind == "double":
+        return f.each_lane("expm1", x)
+    u = _exp(f, [x])
+    less = f.apply("fsub", u, _like(x, 1.0))
+    y = f.apply("fmul", less, f.apply("fdiv", x, _log(f, [u])))
+    y = f.select(f.compare("oeq", u, _like(x, 1.0)), x, y)
+    plain = f.apply("or", f.compare("oeq", less, _like(x, -1.0)), f.compare("oeq", u, _like(x, math.inf)))
+    return f.select(plain, less, y)
+
+
 # ---------------------------------------------------------------------- the rest
 def _library(name: str) -> Emit:
     return lambda f, values: f.each_lane(name + ("f" if values[0].kind == "float" else ""), *values)
+
+
+def _further(f: Function, name: str, condition: str, a: Value, b: Value) -> Value:
+    """The larger or smaller one, or NaN; that 0 is above -0 is nothing that formulas ask for, and dear on x86."""
+    if f.make.family != "x86" or not (a.text.startswith("%") and b.text.startswith("%")):
+        return f.intrinsic(name, a, b)
+    return f.select(f.compare("uno", a, a), a, f.select(f.compare(condition, a, b), a, b))
 
 
 def _float_sign(f: Function, values: Sequence[Value]) -> Value:
@@ -174,12 +209,14 @@ def _finite(f: Function, values: Sequence[Value]) -> Value:
 
 _FLOATING: dict[str, Emit] = {
     "divide": lambda f, v: f.apply("fdiv", *v),
-    "minimum": lambda f, v: f.intrinsic("minimum", *v),
-    "maximum": lambda f, v: f.intrinsic("maximum", *v),
+    "minimum": lambda f, v: _further(f, "minimum", "olt", *v),
+    "maximum": lambda f, v: _further(f, "maximum", "ogt", *v),
     "negative": lambda f, v: f.value(f"fneg {v[0]}", v[0].kind, v[0].lanes),
     "exp": _exp,
     "log": _log,
     "tanh": _tanh,
+    "expm1": _expm1,
+    "log1p": _log1p,
     "sign": _float_sign,
     "isfinite": _finite,
     **{name: _library(called) for name, called in _LIBRARY.items()},

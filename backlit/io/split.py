@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backlit.core.errors import ArgumentError, DataError
+from ..core import registry
+from ..core.errors import ArgumentError, DataError
 
 PARTS = ("train", "dev", "test")
 MIN_ROWS = 10
@@ -185,3 +186,6 @@ def _level(shares: np.ndarray, quota: np.ndarray, target: np.ndarray) -> None:
         chosen = nearest[: min(surplus[a], -surplus[b])]
         shares[chosen, a] -= 1
         shares[chosen, b] += 1
+
+
+registry.register("split.split", split)

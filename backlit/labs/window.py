@@ -12,6 +12,7 @@ from ..core.errors import NotReadyError
 from .lab import Lab
 
 _BAR = 0.28  # inches for a slider
+_LETTER = 0.085  # inches for a letter beside it
 
 
 class Live:
@@ -33,12 +34,14 @@ class Live:
         axes = self.figure.add_axes((0, below / whole, 1, high / whole))
         axes.set_axis_off()
         self.image = axes.imshow(picture)
+        told = [f"{each.name}  {each.says}" for each in lab.sliders]
+        left = max(0.2, (_LETTER * max(map(len, told), default=0) + 0.2) / wide)
         self.sliders = []
         for place, each in enumerate(lab.sliders):
-            line = self.figure.add_axes((0.3, (below - _BAR * (place + 1.2)) / whole, 0.55, 0.6 * _BAR / whole))
+            line = self.figure.add_axes((left, (below - _BAR * (place + 1.2)) / whole, 0.85 - left, 0.6 * _BAR / whole))
             slider = Slider(
                 line,
-                f"{each.name}  {each.says}",
+                told[place],
                 each.low,
                 each.high,
                 valinit=self.values[each.name],

@@ -56,6 +56,10 @@ class Initializer(Record):
         """The first values."""
         raise not_written(self, "sample(self, shape, seed, stream)")
 
+    def cut(self, shape: Shape) -> float | None:
+        """The standard deviation of the normal distribution that is cut at two of it, for weights that are drawn so."""
+        return None
+
     @checked
     def __call__(self, shape: Any, dtype: DType = "float32") -> Any:
         lengths, dtype = checked_shape(shape), checked_dtype(dtype)
@@ -172,6 +176,10 @@ class TruncatedNormal(_Random):
     def __init__(self, mean: Finite = 0.0, stddev: NotNegative = 0.05, seed: int | None = None):
         self.mean, self.stddev, self.seed = mean, stddev, seed
 
+    def cut(self, shape: Shape) -> float:
+        """stddev."""
+        return self.stddev
+
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
         """Draws."""
         return _truncated(seed, place, self.mean, self.stddev)
@@ -215,10 +223,17 @@ class _Scaled(_Random):
     def __init__(self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None):
         self.seed, self.input_axes, self.output_axes = seed, input_axes, output_axes
 
+    def _std(self, shape: Shape) -> float:
+        count = _MODES[self.mode](*fans(shape, self.input_axes, self.output_axes))
+        return (self.scale / max(1.0, count)) ** 0.5
+
+    def cut(self, shape: Shape) -> float | None:
+        """Wider than the standard deviation asked for, which is what is left after the cut."""
+        return self._std(shape) / _KEPT_STD if self.distribution == "truncated_normal" else None
+
     def draw(self, shape: Shape, place: dict[str, Any], seed: int) -> Any:
         """Draws: uniform in ±sqrt(3 variance), or normal, by default cut at two standard deviations."""
-        count = _MODES[self.mode](*fans(shape, self.input_axes, self.output_axes))
-        std = (self.scale / max(1.0, count)) ** 0.5
+        std = self._std(shape)
         if self.distribution == "uniform":
             return uniform_(seed, 0, low=-(3**0.5) * std, high=3**0.5 * std, **place)
         if self.distribution == "untruncated_normal":

@@ -23,6 +23,7 @@ from ..core.errors import (
     ValueRangeError,
     did_you_mean,
     not_written,
+    room_for,
 )
 from ..core.node import FLOATS, STRONG, Leaf, Node, as_array, input_leaf
 from ..core.op import as_node, cast, composite
@@ -246,12 +247,13 @@ class Layer(Record):
         fixed = checked(shape)
         kind, full = "variable" if trainable else "state", f"{self.path}/{name}"
         follows = _promised(full, fixed, self.dtype)
-        leaf = Leaf(kind, np.zeros(fixed, self.dtype), name=full, shape=fixed, dtype=self.dtype, weak=STRONG)
-        leaf.trainable = trainable
-        self._weights[name] = leaf
-        self._initial[name] = Initializer.get(initializer), len(self._weights)
-        if not follows:
-            leaf.assign(self._first_values(name))
+        with room_for(f"the weight {full!r} {show(fixed)}", fix="fewer units, or smaller inputs"):
+            leaf = Leaf(kind, np.zeros(fixed, self.dtype), name=full, shape=fixed, dtype=self.dtype, weak=STRONG)
+            leaf.trainable = trainable
+            self._weights[name] = leaf
+            self._initial[name] = Initializer.get(initializer), len(self._weights)
+            if not follows:
+                leaf.assign(self._first_values(name))
         if regularizer is not None:
             self._regularizers[name] = Regularizer.get(regularizer)
         if constraint is not None:

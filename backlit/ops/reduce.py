@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.op import Op, Probe, case, composite, distinct, structural, uniform
 from ..core.shapes import M, Shape, normal_axes, show
-from .elementwise import cast, equal, exp, log, sqrt, square
+from .elementwise import cast, equal, exp, greater, log, sqrt, square, where
 from .index import broadcast_to, reshape
 
 _CASES = (
@@ -184,12 +184,22 @@ var: Op = composite(
     range=(0, np.inf),
     doc="The mean squared distance from the mean over `axis`.",
 )
+
+
+def _std_vjp(g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> list[Any]:
+    kept = _kept(x, normal_axes(axis, len(x.shape), "std"))
+    away, spread = x - mean(x, axis=axis, keepdims=True), reshape(y, kept)
+    slope = where(greater(spread, 0), away / (where(greater(spread, 0), spread, 1.0) * size(x, axis=axis)), 0.0)
+    return [reshape(g, kept) * slope]
+
+
 std: Op = composite(
     "std",
     define=lambda x, axis=None, keepdims=False: sqrt(var(x, axis=axis, keepdims=keepdims)),
+    vjp=_std_vjp,
     range=(0, np.inf),
     probe=Probe((distinct(-3, 3),), (case((2, 3)), case((2, 3), axis=1), case((4, M, 3), axis=(0, 2), keepdims=True))),
-    doc="The square root of the variance over `axis`.",
+    doc="The square root of the variance over `axis`. Its derivative where all numbers are equal is taken as 0.",
 )
 
 

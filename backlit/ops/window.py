@@ -109,14 +109,19 @@ def _settle_fold(shapes: Sequence[Shape], attrs: Mapping[str, Any]) -> dict[str,
     return {key: settled[key] for key in ("places", "strides", "dilation")}
 
 
+def overlaps(out: Any, parts: Any, strides: Sequence[int], dilation: Sequence[int]) -> list[tuple[Any, Any]]:
+    """For each place in a window: where in `out` (m, n…, c) it was seen, and what of `parts` (m, places…, window…, c)
+    belongs there."""
+    places = out.ndim - 1
+    lie = windows_of(out, parts.shape[places:-1], strides, dilation)
+    offsets = [(slice(None),) * places + offset for offset in np.ndindex(lie.shape[places:-1])]
+    return [(lie[offset], parts[offset]) for offset in offsets]
+
+
 def _folded(g: Any, *, places: Any, strides: Any = None, dilation: Any = None) -> Any:
-    axes = len(places)
     out = np.zeros((g.shape[0], *places, g.shape[-1]), g.dtype)
-    counts, window = g.shape[1 : 1 + axes], g.shape[1 + axes : -1]
-    for offset in np.ndindex(*window):
-        begins = [place * gap for place, gap in zip(offset, dilation, strict=True)]
-        ends = [b + (n - 1) * s + 1 for b, n, s in zip(begins, counts, strides, strict=True)]
-        out[(slice(None), *map(slice, begins, ends, strides))] += g[(slice(None), *(slice(None),) * axes, *offset)]
+    for seen, part in overlaps(out, g, strides, dilation):
+        seen += part
     return out
 
 

@@ -10,7 +10,7 @@ import io
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,8 +44,8 @@ def picture(draw: Callable[[Any], Any]) -> Callable[[Function], Function]:
 
         def drawn(data: Any) -> Any:
             figure = draw(data)
+            _spell(figure)
             figure.data = data
-            figure._repr_png_ = partial(_png, figure)  # a notebook shows it
             return figure
 
         known: Any = shown
@@ -74,6 +74,54 @@ def _png(figure: Any) -> bytes:
     return held.getvalue()
 
 
+# ---------------------------------------------------------------------- letters of all languages
+def _spell(figure: Any) -> None:
+    """All words of a figure in letters that can be drawn."""
+    from matplotlib.text import Text
+
+    for each in figure.findobj(Text):
+        spelt, second = lettered([each.get_text()])
+        if second:
+            each.set(fontfamily=[*each.get_fontfamily(), *second], weight="normal")  # few fonts are there in bold, too
+        each.set_text(spelt[0])
+
+
+def lettered(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """(words, fonts beside the usual one that their letters need); a letter that no installed font has as \\u732b."""
+    lacking = frozenset() if "".join(words).isascii() else _lacking("".join(words))
+    if not lacking:
+        return list(words), ()
+    second, never = _second(lacking)
+    codes = {ord(letter): letter.encode("unicode_escape").decode() for letter in never}
+    return [word.translate(codes) for word in words], second
+
+
+def _lacking(words: str) -> frozenset[str]:
+    """The letters that the usual font does not have."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    return frozenset(each for each in set(words) if each.isprintable() and not font.get_char_index(ord(each)))
+
+
+@lru_cache(maxsize=32)
+def _second(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """(installed fonts that have these letters between them, the letters that none has)."""
+    from matplotlib.font_manager import fontManager, get_font
+
+    families, left = [], letters
+    for entry in fontManager.ttflist:
+        if not left:
+            break
+        if (entry.style, entry.weight) != ("normal", 400) or "last" in entry.name.lower():  # Last Resort has but boxes
+            continue
+        has = {letter for letter in left if get_font(entry.fname).get_char_index(ord(letter))}
+        if has:
+            families.append(entry.name)
+            left = left - has
+    return tuple(families), left
+
+
 # ---------------------------------------------------------------------- the sheet
 def wrapped(words: str, wide: float, size: float) -> str:
     """Words in lines of so many inches; what stands around = < > … stays together."""
@@ -84,6 +132,7 @@ def wrapped(words: str, wide: float, size: float) -> str:
 def sheet(headline: str, size: tuple[float, float], rows: int = 1, columns: int = 1, **panels: Any) -> tuple[Any, Any]:
     """(figure, its panels (rows, columns)), with what there is to learn at the top."""
     figure = _matplotlib().figure.Figure(figsize=size, dpi=100, layout="constrained", facecolor="white")
+    figure._repr_png_ = partial(_png, figure)  # a notebook shows it
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.04)
     figure.suptitle(
         wrapped(headline, size[0] - 0.2, _HEAD), x=0.012, ha="left", size=_HEAD, color=INK, weight="bold",
@@ -112,6 +161,7 @@ def bare(axes: Any) -> None:
 
 def open_frame(axes: Any, grid: bool = True) -> None:
     """Only the left and lower line, over a faint grid."""
+    dress(axes)
     axes.spines[["top", "right"]].set_visible(False)
     if grid:
         axes.grid(True, color=PALE, linewidth=0.9)
@@ -148,12 +198,15 @@ def legend(axes: Any, place: str = "best", **kind: Any) -> Any:
 
 def marks(axis: Any, places: Iterable[Any], words: Sequence[Any], **kind: Any) -> None:
     """Names on an axis in place of numbers."""
-    axis.set_ticks(list(places), list(map(str, words)), parse_math=False, **kind)
+    spelt, second = lettered([str(word) for word in words])
+    if second:
+        kind["fontfamily"] = [*_matplotlib().rcParams["font.family"], *second]
+    axis.set_ticks(list(places), spelt, parse_math=False, **kind)
 
 
-def note(figure: Any, words: str) -> None:
-    """A line below all panels."""
-    lines = wrapped(words, figure.get_figwidth() - 0.2, _BODY - 0.5)
+def note(figure: Any, words: str, lift: int = 0) -> None:
+    """A line below all panels, so many lines above the lower edge."""
+    lines = wrapped(words, figure.get_figwidth() - 0.2, _BODY - 0.5) + "\n" * lift
     figure.supxlabel(lines, x=0.012, ha="left", size=_BODY - 0.5, color=SOFT, parse_math=False)
 
 
@@ -189,7 +242,7 @@ def scale_of(values: Any) -> tuple[Any, float, float]:
 
 def short(value: float, digits: int = 3) -> str:
     """A number of few digits, with a true minus."""
-    number = float(value)
+    number = float(value) + 0.0  # no −0
     text = f"{number:.{digits}g}"
     if "e+" in text and abs(number) < 1e7:
         text = f"{float(text):,.0f}"

@@ -294,6 +294,8 @@ def slope(J: Any, w: Where, at: Finite | None = None, rate: Positive | None = No
     reach = _reach(land, point)
     low, high = limits_of(limits) if limits is not None else (point - reach, point + reach)
     alpha = rate or (0.4 * (high - low) / 2 / abs(steep) if steep else 0.1)
+    while rate is None and land(point - alpha * steep) > value:  # over the valley and up on its other side
+        alpha /= 2
     to = point - alpha * steep
     if limits is None:
         low, high = min(low, to - 0.1 * reach), max(high, to + 0.1 * reach)
@@ -342,7 +344,7 @@ def _draw_surface(data: Surface) -> Any:
     flat.plot(*data.now[:2], "o", color=BACKWARD, markersize=9, label="now")
     flat.plot(*data.lowest[:2], "*", color=ORANGE, markersize=14, markeredgecolor=INK, label="lowest seen")
     entitle(flat, "from above: lines of equal J")
-    legend(flat, "upper right")
+    legend(flat)
     return figure
 
 
@@ -450,11 +452,12 @@ class Descent:
 
 def _draw_descent(data: Descent) -> Any:
     best = min(data.paths, key=lambda path: np.inf if path.left else path.costs[-1])
-    start = short(data.paths[0].costs[0])
     steps = max(len(path.costs) for path in data.paths) - 1
-    ends = ", ".join(f"{'away for ever' if p.left else short(p.costs[-1])} by {p.name}" for p in data.paths)
+    last = [path.costs[-1] for path in data.paths if not path.left]
+    digits = next((n for n in (3, 4, 5, 6) if len({short(each, n) for each in last}) == len(last)), 3)
+    ends = ", ".join(f"{'away for ever' if p.left else short(p.costs[-1], digits)} by {p.name}" for p in data.paths)
     low, high = data.curvatures
-    learn = f"{steps} steps from J = {start}: {ends}."
+    learn = f"{steps} steps from J = {short(data.paths[0].costs[0], digits)}: {ends}."
     if low > 0 and high / low > 3:
         learn += f" The valley curves {high / low:.0f} times as much across as along: a large α swings across it."
     figure, panels = sheet(learn, (10, 5.2), 1, 2, width_ratios=[1.35, 1])

@@ -296,7 +296,11 @@ class Softmax:
 def _draw_softmax(data: Softmax) -> Any:
     best = int(data.a.argmax())
     others = data.z.max() - np.sort(data.z)[-2] if len(data.z) > 1 else 0.0
-    learn = f"{data.names[best]} is the most probable with {100 * data.a[best]:.0f} %; all {len(data.z)} sum to 1."
+    equal = [name for name, z in zip(data.names, data.z, strict=True) if z == data.z[best]]
+    who = f"{' and '.join(equal)} are equally" if 1 < len(equal) < 4 else f"{data.names[best]} is the most"
+    if len(equal) > 3:
+        who = f"{len(equal)} are equally"
+    learn = f"{who} probable with {100 * data.a[best]:.0f} %; all {len(data.z)} sum to 1."
     if others:
         learn += (
             f" A lead of {short(others)} in z makes it e^{short(others)} = {short(np.exp(others))} times as probable."

@@ -32,7 +32,7 @@ from .canvas import (
 )  # fmt: skip
 from .costs import Landscape, Surface, solid
 from .curves import squares_of
-from .inside import Inside, input_names, rows_of
+from .inside import Inside, held_at, input_names, rows_of
 
 _ALONG = 601
 _MOST_UNITS = 6
@@ -75,7 +75,8 @@ class Fitted:
 def _draw_curve(data: Fitted) -> Any:
     count = len(data.units)
     kinked = data.activation in ("relu", "leaky_relu", "relu6")
-    bends = list(dict.fromkeys(map(short, data.bends)))
+    least = 1e-6 * float(np.ptp(data.along))
+    bends = list(dict.fromkeys(short(place if abs(place) > least else 0.0) for place in data.bends))
     places = ", ".join(bends[:6]) + (", …" if len(bends) > 6 else "")
     what = "The curve bends" if kinked else "z changes sign"
     learn = f"{what} where a unit of {data.layer!r} switches: at {data.name} = {places}."
@@ -154,7 +155,7 @@ def curve(model: Any, X: Any, y: Any = None, column: Any = 0, layer: Any = None)
     error = None if target is None else float(((fit.reshape(len(x), -1)[:, 0] - target) ** 2).mean())
     units = tuple(Unit(k, z[:, k], a[:, k], _switches(along, z[:, k])) for k in range(z.shape[-1]))
     others = array.shape[1] - 1
-    held = f"The other {others} inputs are held at their medians." if others else ""
+    held = held_at(others, "inputs")
     output = out.reshape(_ALONG, -1)[:, 0]
     return Fitted(names[place], along, output, x, target, found.name, found.activation, units, z.shape[-1], error, held)
 

@@ -115,11 +115,12 @@ def _draw_images(data: Images) -> Any:
     learn = f"{len(data.tiles)} of {data.total} examples, {size} numbers each"
     if data.judged:
         learn = f"{share(data.wrong, data.total)} ({100 * data.wrong / data.total:.1f} %) taken for another class"
-        learn += ": these come first, label → prediction in red." if data.wrong else "."
-    figure, panels = sheet(learn, (max(4.5, 1.05 * wide), 1.1 + 1.22 * rows), rows, wide)
-    for axes, tile in zip(panels.flat, data.tiles, strict=False):
+        learn += ": these come first, label → prediction in orange." if data.wrong else "."
+    told = [_told(tile) for tile in data.tiles]
+    lines = 1 + max(words.count("\n") for words in told)
+    figure, panels = sheet(learn, (max(4.5, 1.05 * wide), 1.1 + (1.07 + 0.15 * lines) * rows), rows, wide)
+    for axes, tile, words in zip(panels.flat, data.tiles, told, strict=False):
         show_image(axes, tile.image)
-        words = shortened(tile.label, 7) + (f" → {shortened(tile.predicted, 7)}" if tile.wrong else "")
         axes.set_title(
             words, size=9, color=RED if tile.wrong else INK, weight="bold" if tile.wrong else "normal", parse_math=False
         )
@@ -128,6 +129,14 @@ def _draw_images(data: Images) -> Any:
     for axes in panels.flat[len(data.tiles) :]:
         bare(axes)
     return figure
+
+
+def _told(tile: Tile) -> str:
+    """Label and prediction over a tile: in one line where that is short."""
+    if not tile.wrong:
+        return shortened(tile.label, 11)
+    line = f"{tile.label} → {tile.predicted}"
+    return line if len(line) <= 9 else f"{shortened(tile.label, 11)}\n→ {shortened(tile.predicted, 9)}"
 
 
 @picture(_draw_images)
@@ -275,8 +284,10 @@ def _draw_weights(data: Weights) -> Any:
     if data.images[0].ndim > 1:
         bar = figure.colorbar(drawn, ax=list(panels.flat), shrink=0.7, pad=0.01)
         bar.ax.tick_params(colors=SOFT, labelsize=8.5)
-    if data.total > len(data.images):
-        note(figure, f"The first {len(data.images)} of {data.total} units.")
+    few = f"The first {len(data.images)} of {data.total} units." if data.total > len(data.images) else ""
+    bars = f"One bar an input, 0 to {len(data.images[0]) - 1} from the left." if data.images[0].ndim == 1 else ""
+    if few or bars:
+        note(figure, " ".join(filter(None, (bars, few))))
     return figure
 
 
@@ -285,8 +296,9 @@ def weights(model: Any, layer: Any = None, shape: Sequence[Count] | None = None,
     """The weights of a layer's units as images: what each of them looks for.
 
     `layer`: a layer or its name, the first one with a kernel if not given; kernels of convolutions show their first input
-    channel. `shape`: how an input is laid out, a square if not given; weights of signals show as bars. Raises ShapeError
-    where the inputs make no image, UnknownNameError, and NotReadyError for a model without weights.
+    channel. `shape`: how an input is laid out; if not given, as the model's input is, or a square; weights of signals and of
+    tables show as bars. Raises ShapeError for a shape that does not fit, UnknownNameError, and NotReadyError for a model
+    without weights.
 
     >>> import backlit as bl
     >>> model = bl.Sequential([bl.Input((64,)), bl.layers.Dense(5, "relu", name="L1"), bl.layers.Dense(2)])
@@ -303,8 +315,10 @@ def weights(model: Any, layer: Any = None, shape: Sequence[Count] | None = None,
         raise ValueRangeError(f"layer {name!r} has no weights of units.", expected=", ".join(known) or "a dense layer")
     units = np.moveaxis(kernel, -1, 0)
     if kernel.ndim == 2:
-        form = _image(units.shape[1:], shape)
-        tiles = [unit.reshape(form) if len(form) == 2 else unit.reshape(form).mean(axis=2) for unit in units]
+        given = tuple(inside.leaves[0].shape[1:])  # an image that is flattened on its way is one still
+        whole = len(given) > 1 and int(np.prod(given)) == units.shape[1]
+        form = image_shape(given if whole else units.shape[1:], shape) or units.shape[1:]
+        tiles = [unit.reshape(form) if len(form) < 3 else unit.reshape(form).mean(axis=2) for unit in units]
     else:
         tiles = [unit[..., 0] for unit in units]
     norms = np.sqrt((units.reshape(len(units), -1) ** 2).sum(axis=1))[:count]

@@ -235,9 +235,15 @@ def plane(array: Any, columns: Any, names: Sequence[str], what: str, whole: bool
         sides.append(np.linspace(low - room if low < 0 or not whole else max(0.0, low - room), high + room, SIDE))
     rows = np.tile(np.median(array, axis=0), (SIDE * SIDE, 1)).astype(array.dtype)
     rows[:, pair[0]], rows[:, pair[1]] = np.tile(sides[0], SIDE), np.repeat(sides[1], SIDE)
-    others = wide - 2
-    held = f"The other {others} {what} are held at their medians." if others > 0 else ""
+    held = held_at(wide - 2, what)
     return Plane((names[pair[0]], names[pair[1]]), sides[0], sides[1], points, held, rows)
+
+
+def held_at(others: int, what: str) -> str:
+    """What became of the inputs that a picture does not show, in a sentence."""
+    if others == 1:
+        return f"The other one of the {what} is held at its median."
+    return f"The other {others} {what} are held at their medians." if others > 0 else ""
 
 
 def input_names(model: Any, x: Any, wide: int) -> list[str]:

@@ -150,7 +150,7 @@ def regions(model: Any, X: Any, y: Any = None, columns: Any = (0, 1)) -> Regions
 @dataclass(frozen=True)
 class UnitMap:
     """One unit over the plane: its `value` and its `z` (up, along), its value at each example, for how many of them z > 0,
-    and where it is the largest unit of its layer."""
+    where it is the largest unit of its layer, and for how many examples."""
 
     unit: int
     value: Any
@@ -158,6 +158,7 @@ class UnitMap:
     at: Any
     on: int
     largest: Any
+    wins: int
 
 
 @dataclass(frozen=True)
@@ -198,25 +199,34 @@ def _draw_units(data: Units) -> Any:
             axes.contour(across, up, line, levels=[level], colors=INK, linewidths=1.4)
         scatter(axes, data.plane.points, data.y, data.names, size=12)
         axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
-        name = f"unit {each.unit}" + (f" ({shortened(data.names[each.unit])})" if data.compete and data.names else "")
-        wins = int((np.argmax([other.at for other in data.maps], axis=0) == each.unit).sum())
+        name = f"unit {each.unit}" + (
+            f" (class {shortened(data.names[each.unit])})" if data.compete and data.names else ""
+        )
         entitle(
             axes,
-            f"{name}: largest for {wins}" if data.compete else f"{name}: z > 0 for {each.on} of {data.examples}",
+            f"{name}: largest for {each.wins}" if data.compete else f"{name}: z > 0 for {each.on} of {data.examples}",
             2.6,
         )
-        label(axes, *data.plane.names)
+        label(axes, *(shortened(name, 30) for name in data.plane.names))
     for axes in panels.flat[count:]:
         bare(axes)
     bar = figure.colorbar(drawn, ax=list(panels.flat), shrink=0.85, pad=0.01, extend="max" if low == 0 else "both")
     bar.ax.tick_params(colors=SOFT, labelsize=8.5)
     bar.set_label(f"{data.of} of the unit", size=9.5, color=INK)
-    if data.y is not None:
-        handles, names = panels.flat[0].get_legend_handles_labels()
-        legend(figure, "outside lower right", handles=handles, labels=names, ncols=min(6, len(names)), title=None)
     line = "inside it this unit is the largest" if data.compete else "z = 0"
-    note(figure, f"Black line: {line}. {data.plane.held}".strip())
+    _below(figure, panels.flat[0], data.y, f"Black line: {line}. {data.plane.held}".strip())
     return figure
+
+
+def _below(figure: Any, axes: Any, y: Any, words: str) -> None:
+    """A note at the left below all panels, and the classes at the right, in two lines where one has no room for both."""
+    handles, names = axes.get_legend_handles_labels() if y is not None else ([], [])
+    columns = min(6, len(names))
+    if handles:
+        legend(figure, "outside lower right", handles=handles, labels=names, ncols=columns, markerscale=1.8)
+    letters = len(words) + columns * (max(map(len, names), default=0) + 9)
+    beside = letters * 0.075 < figure.get_figwidth()
+    note(figure, words, lift=0 if beside or not handles else 1 + -(-len(names) // columns))
 
 
 def _units_learn(data: Units) -> str:
@@ -268,7 +278,7 @@ def units(
     shown, largest = values[of == "a"], values[0].argmax(axis=1)
     maps = tuple(
         UnitMap(k, flat.shaped(shown[:, k]), flat.shaped(values[0][:, k]), at[:, k], int((z[:, k] > 0).sum()),
-                flat.shaped(largest == k))
+                flat.shaped(largest == k), int((z.argmax(axis=1) == k).sum()))
         for k in range(min(total, _MOST_UNITS))
     )  # fmt: skip
     last = any(found.a is end for end in inside.ends)
@@ -378,11 +388,7 @@ def _draw_on_off(data: OnOff) -> Any:
     label(bars, "% of the examples")
     entitle(bars, "on for" + (f" (first {shown} of {count})" if shown < count else ""))
     dress(bars)
-    if data.y is not None:
-        handles, names = axes.get_legend_handles_labels()
-        legend(figure, "outside lower right", handles=handles, labels=names, ncols=min(6, len(names)))
-    if data.plane.held:
-        note(figure, data.plane.held)
+    _below(figure, axes, data.y, data.plane.held)
     return figure
 
 
@@ -403,8 +409,12 @@ def on_off(model: Any, X: Any, y: Any = None, layer: Any = None, columns: Any = 
     (z,), (at,) = inside.values([found.z], [flat.rows]), inside.values([found.z], rows)
     on = z > 0
     given, names = _classes(model, X, y)
-    pieces, used = (len(np.unique(each, axis=0)) for each in (on, at > 0))
-    return OnOff(found.name, flat, flat.shaped(z), flat.shaped(on), at > 0, pieces, used, given, names)
+    pieces, used = ({row.tobytes() for row in each} for each in (on, at > 0))
+    if not flat.held:
+        pieces |= used  # the data lie in this plane, some of them in pieces too small for its grid
+    return OnOff(
+        found.name, flat, flat.shaped(z), flat.shaped(on), at > 0, len(pieces), len(pieces & used), given, names
+    )
 
 
 __all__ = ["on_off", "regions", "units"]

@@ -111,7 +111,8 @@ def _row_of(learn: str, parts: list[Any], under: str = "") -> Any:
 # ---------------------------------------------------------------------- examples stacked
 @dataclass(frozen=True)
 class Stacking:
-    """Z = X W + b of a layer with the numbers: examples as rows, or (W X + b) as columns."""
+    """Z = X W + b of a layer with the numbers: examples as rows, or (W X + b) as columns. `given`: "X" for the inputs of the
+    model, "A" for what an earlier layer made of them."""
 
     layer: str
     x: Any
@@ -119,16 +120,17 @@ class Stacking:
     b: Any
     z: Any
     convention: str
+    given: str = "X"
 
 
 def _draw_stacking(data: Stacking) -> Any:
     rows = data.convention == "rows"
     m, units = data.z.shape if rows else data.z.shape[::-1]
     learn = (
-        f"All {m} examples at once: each is a {'row' if rows else 'column'} of X and of Z, each of the {units} units of "
+        f"All {m} examples at once: each is a {'row' if rows else 'column'} of {data.given} and of Z, each of the {units} units of "
         f"{data.layer!r} a {'column' if rows else 'row'} of W and of Z."
     )
-    x, w = Matrix("X", data.x, _first(data.x, rows)), Matrix("W", data.w, _first(data.w, not rows))
+    x, w = Matrix(data.given, data.x, _first(data.x, rows)), Matrix("W", data.w, _first(data.w, not rows))
     parts: list[Any] = [x, "·", w] if rows else [w, "·", x]
     if data.b is not None:
         parts += ["+", Matrix("b", data.b, _first(data.b, not rows))]
@@ -170,9 +172,10 @@ def stacking(model: Any, X: Any, layer: Any = None, convention: Literal["rows", 
     biases = [] if total is product else [node for node in total.inputs if _leaf(node) is not product]
     x, z, *biases = inside.values([product.inputs[0], found.z, *biases], rows)
     w, b = np.asarray(weight.array, np.float64), biases[0] if biases else None
+    given = "X" if _leaf(product.inputs[0]) in inside.leaves else "A"
     if convention == "columns":
-        return Stacking(found.name, x.T, w.T, None if b is None else b.reshape(-1, 1), z.T, convention)
-    return Stacking(found.name, x, w, b, z, convention)
+        return Stacking(found.name, x.T, w.T, None if b is None else b.reshape(-1, 1), z.T, convention, given)
+    return Stacking(found.name, x, w, b, z, convention, given)
 
 
 def _leaf(node: Any) -> Any:
@@ -212,8 +215,8 @@ def _copied(name: str, array: Any, shape: tuple[int, ...]) -> str:
     times = [n // m for n, m in zip(shape, (1,) * (len(shape) - array.ndim) + array.shape, strict=True)]
     if all(each == 1 for each in times):
         return ""
-    ways = [f"{n} times {'down' if axis == len(times) - 2 else 'across'}" for axis, n in enumerate(times) if n > 1]
-    return f"{name} {show(array.shape)} is copied {' and '.join(ways)}"
+    ways = [f"{n} {'rows' if axis == len(times) - 2 else 'columns'}" for axis, n in enumerate(times) if n > 1]
+    return f"{name} {show(array.shape)} is copied to {' and '.join(ways)}"
 
 
 @picture(_draw_broadcast)
@@ -382,8 +385,8 @@ def _draw_signal(data: Receptive, learn: str) -> Any:
                 axes.axvspan(first - 0.5, last + 0.5, color=colour, alpha=0.05, linewidth=0)
         panel.set_ylim(min(len(sight.windows), _WINDOWS) - 0.4, -0.6)
         panel.set_yticks([0, len(sight.windows[:_WINDOWS]) - 1])
-        label(panel, "", shortened(sight.layer, 10))
-    label(panels[-1, 0], "place in the signal, from 0")
+        last = place == len(data.layers) - 1
+        label(panel, "place in the signal, from 0" if last else "", shortened(sight.layer, 10))
     return figure
 
 

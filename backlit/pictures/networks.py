@@ -20,7 +20,7 @@ from .inside import Inside, ready
 _CIRCLES = 8  # in one column; of more, the first and the last ones
 _SLOT, _WORDS = 5.4, 2.5  # room for one of several stages in a column, and in it for its words
 _BOXES = 7  # in one row of the block chart
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*'*(?:\(|\b|(?<='))")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*'*(?:\(|\b|(?<='))(?!=[^=])")  # a word before = is an option's name
 
 
 # ---------------------------------------------------------------------- the network
@@ -38,6 +38,7 @@ class Stage:
     names: tuple[str, ...]
     reads: tuple[int, ...]
     depth: int
+    each: bool = False  # whether a unit reads nothing but the one of its own number
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,10 @@ def _draw_network(data: Diagram) -> Any:
     axes.set(xlim=(-0.55, depth - 0.45), ylim=(low - 2.4, top))
     for k, stage in enumerate(data.stages):
         for other in stage.reads:
-            for x0, y0, _ in places[other]:
-                for x1, y1, _ in places[k]:
+            for x0, y0, above in places[other]:
+                for x1, y1, unit in places[k]:
+                    if stage.each and above != unit:
+                        continue
                     axes.plot([x0, x1], [y0, y1], color=FAINT, linewidth=0.8, zorder=1)
     for k, stage in enumerate(data.stages):
         crowded = sum(other.depth == stage.depth for other in data.stages) > 1
@@ -189,7 +192,10 @@ def network(
         stages.append(Stage(str(leaf.name or "input"), wide, show(leaf.shape), (), 0, "", given, (), 0))
     owners = {each.name: each for each in model.everything() if not each.layers}
     for layer in inside.layers.values():
-        reads = tuple(sorted(at[node] for node in topological([layer.a], partial(_below, at)) if node in at))
+        below = topological([layer.a], partial(_below, at))
+        reads = tuple(sorted(at[node] for node in below if node in at))
+        own = [node for node in below if node not in at and not isinstance(node, Leaf)]
+        each = all(node.op.kind == "elementwise" or node.op.name in ("mark", "cast") for node in own)
         held = owners.get(layer.name)
         weights = [] if held is None else held.weights
         wide = int(layer.a.shape[1]) if len(layer.a.shape) == 2 else None
@@ -198,7 +204,7 @@ def network(
             Stage(
                 layer.name, wide, show(layer.a.shape), tuple(_weight(leaf) for leaf in weights),
                 sum(leaf.array.size for leaf in weights), layer.activation, _names((units or {}).get(layer.name), wide, layer.name),
-                reads, 1 + max((stages[k].depth for k in reads), default=0),
+                reads, 1 + max((stages[k].depth for k in reads), default=0), each,
             )
         )  # fmt: skip
     return Diagram(str(ready(model).name), tuple(stages))
@@ -291,7 +297,7 @@ def _block(axes: Any, x: float, block: Block, high: float) -> None:
     ):
         low = gap if sign > 0 else -gap - high
         axes.fill_between([from_left, to_right], low, low + high, facecolor="white", edgecolor=colour, linewidth=1.6)
-        words = "\n".join(shortened(line, 34) for line in lines) or "(nothing to do)"
+        words = "\n".join(shortened(line, 32) for line in lines) or "(nothing to do)"
         axes.text(
             x, low + high / 2, words, ha="center", va="center", size=8.5, color=INK, parse_math=False, linespacing=1.5
         )
@@ -329,7 +335,7 @@ def _block(axes: Any, x: float, block: Block, high: float) -> None:
     axes.text(
         from_left,
         gap + high + 0.12,
-        shortened(block.layer, 12),
+        shortened(block.layer, 22),
         ha="left",
         va="bottom",
         size=9,

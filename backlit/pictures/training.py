@@ -34,6 +34,7 @@ from .canvas import (
     entitle,
     label,
     legend,
+    lettered,
     marks,
     open_frame,
     picture,
@@ -237,6 +238,8 @@ def _table(axes: Any, data: Runs) -> None:
     keys = list(dict.fromkeys(key for run in data.runs for key in run.settings))
     cells = [[shortened(run.name, 24), *(run.settings.get(key, "") for key in keys)] for run in data.runs]
     widths = np.array([max(len(row[k]) for row in [["run", *keys], *cells]) for k in range(len(keys) + 1)]) + 2.0
+    spelt, second = lettered([row[0] for row in cells])
+    cells = [[name, *row[1:]] for name, row in zip(spelt, cells, strict=True)]
     table = axes.table(
         cells, colLabels=["run", *keys], colWidths=list(widths / widths.sum()), loc="center", cellLoc="left"
     )
@@ -245,10 +248,12 @@ def _table(axes: Any, data: Runs) -> None:
     for (row, _), cell in table.get_celld().items():
         cell.set(edgecolor=FAINT, linewidth=0.6)
         cell.get_text().set(parse_math=False, color=INK)
+        if second:
+            cell.get_text().set(fontfamily=[*cell.get_text().get_fontfamily(), *second])
         if row == 0:
             cell.set_facecolor(PALE)
         elif data.runs[row - 1].name == data.best:
-            cell.get_text().set_weight("bold")
+            cell.get_text().set_weight("normal" if second else "bold")
 
 
 @picture(_draw_runs)

@@ -5,7 +5,7 @@ A group is convex: nothing outside of it stands between two of its nodes, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
@@ -46,18 +46,20 @@ def groups(
     fusible: Callable[[Node], bool],
     total: Callable[[Node], bool],
     chain: Callable[[Node], Sequence[Node]] = lambda node: (),
+    apart: Collection[Node] = (),
 ) -> list[Unit]:
     """The nodes of `order` (inputs first), those that can be fused put together, in an order that can be run.
 
     `fusible(node)`: elementwise; `total(node)`: the sum over all axes of its input; `chain(node)`: what it runs as one
-    with, each read by the next one alone.
+    with, each read by the next one alone; nodes of `apart` are put together with one another only.
     """
     grouping = _Grouping(order)
     for node in order:
         if fusible(node):
-            grouping.join(node, [i for i in node.inputs if i.shape == node.shape], sums=False)
+            near = [i for i in node.inputs if i.shape == node.shape and (i in apart) == (node in apart)]
+            grouping.join(node, near, sums=False)
         elif total(node):
-            grouping.join(node, list(node.inputs), sums=True)
+            grouping.join(node, [i for i in node.inputs if (i in apart) == (node in apart)], sums=True)
         elif before := chain(node):
             grouping.chained([*before, node])
         else:

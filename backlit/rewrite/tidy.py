@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import Node
+from ..core.node import Leaf, Node
 from ..core.op import literal
 from ..core.shapes import broadcast
 from ..ops import elementwise as e
@@ -101,6 +101,68 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+def _number(x: Node, **_: Any) -> bool:
+    return bool(x.shape == ())
+
+
+def _sums_all(inner: Node, node: Node, **_: Any) -> bool:
+    """Whether both sums together are over everything."""
+    alone = node.shape == () and not inner.attrs["keepdims"]
+    return alone and len(node.attrs["axis"]) == inner.ndim
+
+
+RULES += (
+    Rule(
+        name="sum of negative",
+        left=p.sum(p.negative("x")).named("node"),
+        right=lambda x, node: -reduce.sum(x, axis=node.attrs["axis"], keepdims=node.attrs["keepdims"]),
+        when=lambda x, node: x.dtype == node.dtype,
+        example=lambda x: reduce.sum(-x),
+        reason="one sign of the sum instead of one each",
+    ),
+    Rule(
+        name="size of a value",
+        left=p.size("x").named("node"),
+        when=lambda x, node: not isinstance(x, Leaf) and x.op.name != "broadcast_to" and x.shape != (),
+        right=lambda x, node: reduce.size(index.broadcast_to(literal(0, x.dtype), x.shape), axis=node.attrs["axis"]),
+        example=lambda x: x / reduce.size(x + 1.0),
+        reason="its shape alone counts: it need not be computed",
+    ),
+    Rule(
+        name="finite in more digits",
+        left=p.isfinite(p.cast("x")).named("node"),
+        when=lambda x, node: (x.dtype, node.inputs[0].dtype) == ("float32", "float64"),
+        right=lambda x, node: e.isfinite(x),
+        example=lambda x: e.isfinite(e.cast(e.cast(x, "float32"), "float64")),
+        reason="a number stays finite in more digits",
+    ),
+    Rule(
+        name="sum of sums",
+        left=p.sum(p.sum("x").named("inner")).named("node"),
+        when=_sums_all,
+        right=lambda x, inner, node: reduce.sum(x),
+        example=lambda x: reduce.sum(reduce.sum(index.reshape(x, (2, 1)), axis=1)),
+        reason="one pass",
+    ),
+    Rule(
+        name="reshape of a spread number",
+        left=p.reshape(p.broadcast_to("x")).named("node"),
+        when=_number,
+        right=lambda x, node: index.broadcast_to(x, node.shape),
+        example=lambda x: x * index.reshape(index.broadcast_to(reduce.sum(x), (1, 2)), (2,)),
+        reason="the same number everywhere",
+    ),
+    Rule(
+        name="spread of a reshaped number",
+        left=p.broadcast_to(p.reshape("x")).named("node"),
+        when=_number,
+        right=lambda x, node: index.broadcast_to(x, node.shape),
+        example=lambda x: x * index.broadcast_to(index.reshape(reduce.sum(x), (1,)), (2,)),
+        reason="the same number everywhere",
+    ),
+)
+
+
 def _all_literal(node: Node) -> bool:
     return node.op.kind == "elementwise" and bool(node.inputs) and all(i.op.name == "literal" for i in node.inputs)
 
@@ -116,7 +178,12 @@ def _thin(node: Node) -> list[Node]:
 
 def _spreads_anyway(node: Node) -> bool:
     thin = _thin(node) if node.op.kind == "elementwise" else list(node.inputs)
-    return thin != list(node.inputs) and broadcast([i.shape for i in thin]) == node.shape
+    return thin != list(node.inputs) and broadcast([i.shape for i in thin]) in (node.shape, ())
+
+
+def _of_thin(node: Node) -> Node:
+    made: Node = node.op.node(*_thin(node), **node.attrs)
+    return made if made.shape == node.shape else index.broadcast_to(made, node.shape)
 
 
 RULES += (
@@ -132,7 +199,7 @@ RULES += (
         name="number spread twice",
         left=Pattern("any", (), "node"),
         when=_spreads_anyway,
-        right=lambda node: node.op.node(*_thin(node), **node.attrs),
+        right=_of_thin,
         example=lambda x: x * index.broadcast_to(literal(2.0), x.shape),
         reason="an elementwise record spreads a single number by itself",
     ),

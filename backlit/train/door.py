@@ -14,7 +14,7 @@ from ..core.errors import ArgumentError, BacklitError, ColumnWarning, DataError,
 from ..core.node import FLOATS, here, spoken, warn
 from ..core.shapes import Shape, bind, show
 from .heads import Head
-from .losses import Loss, LossFunctionWrapper
+from .losses_base import Loss, LossFunctionWrapper
 from .sparse import SparseRows, is_sparse
 
 _CHUNK = 1 << 20  # numbers looked at together, so that checking never copies the data
@@ -250,7 +250,7 @@ def shaped(data: Any, expected: Shape | None, what: str = "X") -> Any:
                 found=f"shape {show(array.shape)}",
                 fix=f"{what}[np.newaxis] makes a batch of one example"
                 if one
-                else "the columns the model was built for",
+                else f"the columns the model was built for; print(model.shapes(x={what})) marks where it breaks",
             ),
             "shape",
         )
@@ -304,7 +304,10 @@ def _out_of_range(who: str, array: Any, wanted: tuple[int, ...], loss: Loss, exp
         why, fix = "the sign of y says which side of the margin is right", "code the classes -1 and 1"
     elif loss.targets == (0.0, 1.0):
         why = f"a {'cross-entropy compares probabilities' if loss.probabilities else 'hinge compares one-hot classes'}"
-        fix = f"code the classes 0 and 1; {fix}"
+        last = int(array.max())
+        labels = loss.probabilities and 1 < last < 1000 and np.array_equal(np.unique(array), np.arange(last + 1))
+        several = f"Dense({last + 1}, activation='softmax') with SparseCategoricalCrossentropy() for labels 0..{last}"
+        fix = several if labels else f"code the classes 0 and 1; {fix}"
     return LabelError(
         who,
         expected=f"{expected}, of shape {show(wanted)}",

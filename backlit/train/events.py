@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..core.arguments import checked
@@ -14,6 +14,7 @@ _BATCH_HOOKS = {
     "test": ("on_test_batch_begin", "on_test_batch_end"),
     "predict": ("on_predict_batch_begin", "on_predict_batch_end"),
 }
+_EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 
 
 class Callback:
@@ -62,9 +63,11 @@ class Callback:
 
     def each_batch(self, kind: str) -> bool:
         """Whether a hook for single batches of `kind` ("train", "test", "predict") is overridden."""
-        return any(
-            getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook) for hook in _BATCH_HOOKS[kind]
-        )
+        return overrides(self, Callback, _BATCH_HOOKS[kind])
+
+    def each_epoch(self) -> bool:
+        """Whether a hook for single epochs or training batches is overridden."""
+        return overrides(self, Callback, _EPOCH_HOOKS) or self.each_batch("train")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
@@ -117,14 +120,22 @@ class Callback:
         """After a batch of a prediction; `logs["outputs"]` is its output."""
 
 
+def overrides(callback: Callback, base: type[Callback], hooks: Sequence[str]) -> bool:
+    """Whether one of these hooks is another one than that of the class `base`."""
+    return any(getattr(getattr(callback, hook), "__func__", None) is not getattr(base, hook) for hook in hooks)
+
+
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_") and callable(getattr(Callback, name)))
 
 
 class Progress(Callback):
-    """A callback that may be told of several steps at once: `on_steps(done, total, logs)`."""
+    """A callback that may be told of several steps or epochs at once: `on_steps`, `on_epochs`."""
 
     def on_steps(self, done: int, total: int | None, logs: Logs) -> None:
         """`done` of `total` steps of the epoch are committed; None: only its end will tell how many there are."""
+
+    def on_epochs(self, first: int, count: int, logs: Mapping[str, Sequence[Any]]) -> None:
+        """`count` epochs from `first` on have been run, where `each_epoch` says no; `logs` has the numbers of each by name."""
 
 
 class Listeners:
@@ -163,6 +174,16 @@ class Listeners:
         for callback in self.callbacks:
             if isinstance(callback, Progress):
                 callback.on_steps(done, total, logs)
+
+    def each_epoch(self) -> bool:
+        """Whether somebody may act between two epochs, so that a run ends with the epoch."""
+        return any(callback.each_epoch() for callback in self.callbacks)
+
+    def epochs(self, first: int, count: int, logs: Mapping[str, Sequence[Any]]) -> None:
+        """Tell those who take several epochs at once."""
+        for callback in self.callbacks:
+            if isinstance(callback, Progress):
+                callback.on_epochs(first, count, logs)
 
     def who_at_nan(self, answer: str) -> list[Callback]:
         """The callbacks to whom a step that is not finite means `answer`: "end" or "raise"."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from ..core import registry
 from ..core.errors import ArgumentError, ValueRangeError
-from ..io.split import split
 from . import feed
-from .batches import Batches, RowBatches, StreamBatches, alone, is_stream, measured
+from .batches import Batches, Order, RowBatches, StreamBatches, alone, is_stream, measured
 from .feed import Feed
+from .orders import orders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,8 @@ class Given:
 def batches(model: Any, plan: FitPlan, given: Given) -> tuple[Batches, Batches | None]:
     """(the batches to train on, those to measure on or None), checked; builds the model if it is not built yet."""
     order = _order(model) if plan.shuffle else None
-    _enough(given.x, plan.steps, len(plan.epochs), "steps_per_epoch")
-    _enough(given.held, plan.check_steps, sum(map(plan.checks, plan.epochs)), "validation_steps")
+    _enough(given.x, plan.steps, plan.epochs, "steps_per_epoch")
+    _enough(given.held, plan.check_steps, filter(plan.checks, plan.epochs), "validation_steps")
     if is_stream(given.x):
         share = given.share or None
         alone(y=given.y, sample_weight=given.sample_weight, batch_size=plan.batch, validation_split=share)
@@ -71,20 +73,23 @@ def batches(model: Any, plan: FitPlan, given: Given) -> tuple[Batches, Batches |
     return training, _held_stream(model, plan, given.held)
 
 
-def _order(model: Any) -> Any:
-    """The order of a pass: of the model's seed and the number of the pass alone."""
+def examined(job: Any, held: Any, given: Given, doctor: str) -> Any:
+    """What `fit` is to call after the last step, or None: the doctor's, who looks on unless he is sent off and nobody
+    listens to all trainings (`backlit check`)."""
+    if doctor == "off" and registry.find("ear.fit") is None:
+        return None
+    return registry.lookup("doctor.examine")(job, held, given, doctor)
 
-    def order(number: int, length: int) -> Any:
+
+def _order(model: Any) -> Order:
+    """The orders of passes: of the model's seed and the numbers of the passes alone."""
+
+    def order(first: int, length: int, passes: int = 1) -> Any:
         if model.seed is None:  # a stream is asked for its first batch before the model is built for it
             model.adopt()
-        return permutation(model.seed, number, length)
+        return orders(model.seed, first, passes, length)
 
     return order
-
-
-def permutation(seed: int, number: int, length: int) -> Any:
-    """The order of the rows, or batches, of a pass."""
-    return np.random.Generator(np.random.PCG64([seed, number])).permutation(length)
 
 
 def _held_stream(model: Any, plan: FitPlan, given: Any) -> Batches | None:
@@ -94,9 +99,9 @@ def _held_stream(model: Any, plan: FitPlan, given: Any) -> Batches | None:
     return StreamBatches(model, given, plan.check_steps, anew=True)
 
 
-def _enough(data: Any, steps: int | None, times: int, what: str) -> None:
+def _enough(data: Any, steps: int | None, epochs: Iterable[int], what: str) -> None:
     """Refuse to read a generator more than once without knowing how much of it at a time."""
-    if times > 1 and steps is None and hasattr(data, "__next__"):
+    if steps is None and hasattr(data, "__next__") and (times := len(list(epochs))) > 1:
         raise ArgumentError(
             f"a generator ends once, and it is read {times} times.",
             fix=f"{what}=..., the batches to take each time; or pass the function that makes the generator",
@@ -110,7 +115,9 @@ def held_out(model: Any, data: Feed, given: Any, share: float, stratify: bool) -
     if not share:
         return data, None
     if stratify:
-        rest = split(data.y[0], seed=model.seed or 0, fractions=(1 - share, share / 2, share / 2), stratify=True)
+        rest = registry.lookup("split.split")(
+            data.y[0], seed=model.seed or 0, fractions=(1 - share, share / 2, share / 2), stratify=True
+        )
         return data.take(np.sort(rest.train)), data.take(np.sort(np.concatenate([rest.dev, rest.test])))
     cut = int(data.rows * (1 - share))
     if cut in (0, data.rows):

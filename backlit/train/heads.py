@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core import registry
 from ..core.errors import ArgumentError, ValueRangeError, did_you_mean
-from .losses import Loss
-from .metrics import BY_SHAPE, Metric, resolve_all
+from .losses_base import Loss
+from .metrics_base import Metric
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Compiled:
             if group is not None and not isinstance(group, (list, tuple, Mapping)):
                 raise ArgumentError(f"{group!r} is no list of metrics.", fix=f"metrics=[{group!r}]")
             for each in _leaves(group):
-                if isinstance(each, str) and each not in BY_SHAPE:
+                if isinstance(each, str) and each not in registry.lookup("metrics.by_shape"):
                     Metric.named(each)
 
     def heads(self, names: Sequence[str], shapes: Sequence[Any]) -> list[Head]:
@@ -60,13 +61,18 @@ class Compiled:
                 continue
             loss = Loss.get(losses[name])
             share = 1.0 if shares[name] is None else float(shares[name])
-            measured = [resolve_all(group[name], loss, shape) for group in (metrics, weighted)]
+            measured = [_resolved(group[name], loss, shape) for group in (metrics, weighted)]
             measured[1] = {f"weighted_{key}" if key in measured[0] else key: m for key, m in measured[1].items()}
             _refuse_overridden(measured)
             heads.append(Head(name, shape, loss, share, *measured))
         if not heads:
             raise ArgumentError("no output has a loss.", fix="give at least one")
         return heads
+
+
+def _resolved(identifiers: Sequence[Any], loss: Loss, shape: Any) -> dict[str, Metric]:
+    """Every metric by its name in the logs."""
+    return registry.lookup("metrics.resolve_all")(identifiers, loss, shape) if identifiers else {}
 
 
 def _refuse_overridden(groups: Sequence[Mapping[str, Metric]]) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core import registry
 from ..core.errors import ColumnWarning, DataError
 from ..core.node import Leaf, warn
 from ..core.shapes import bind
 from ..engines.base import Program, Run, Source
-from ..engines.function import nonfinite_error
+from . import epochs
 from .batches import Batches
 from .door import refuse
 from .events import Listeners, Logs
@@ -39,7 +40,19 @@ class Job:
     listeners: Listeners
     validate: Callable[[], Logs] | None = None
     pace: int = 1  # how many steps a run has: as many as take `_RUN_SECONDS`
+    may_join: bool = False  # whether several epochs may be one run
     resume: tuple[int, int] | None = None  # the epoch and the steps of it that an interrupted training had behind it
+    watch: Any = None  # who follows the training: `note(run)` is told of every run, and none goes past step `due`
+
+    @property
+    def free(self) -> int:
+        """How many steps the next run may have."""
+        return self.pace if self.watch is None else max(1, min(self.pace, self.watch.due - self.model.iterations))
+
+    def set_pace(self, steps: int, seconds: float) -> None:
+        """Choose the length of the next runs by how long one took, unless it was cut short by the end of an epoch."""
+        if 2 * steps > self.pace or seconds > _RUN_SECONDS:
+            self.pace = max(1, min(2 * steps, int(steps * _RUN_SECONDS / max(seconds, 1e-6))))
 
     def reseed(self, seed: int) -> None:
         """Go on with the seed of an interrupted training."""
@@ -54,30 +67,71 @@ def train(job: Job) -> None:
     model.stop_training, model.running = False, job
     try:
         listeners.tell("on_train_begin", {})
-        logs: Logs = {}
-        first, done = job.resume or (job.plan.epochs.start, 0)
+        epoch, done = job.resume or (job.plan.epochs.start, 0)
         if job.resume:
-            job.batches.skip(first - job.plan.epochs.start)
-        for epoch in range(first, job.plan.epochs.stop):
-            source = job.batches.epoch(epoch)
-            if not done and not source.ready(0, 1):
-                _warn_of_the_end(job, epoch, done)
-                break
-            listeners.tell("on_epoch_begin", epoch, {})
-            if not done:
-                reset(job.step)
-            broken, done = _run_epoch(job, epoch, source, done), 0
-            logs = {**means(job.step), **broken}
-            if job.validate is not None and job.plan.checks(epoch):
-                logs.update({f"val_{key}": value for key, value in _numbers(job.validate()).items()})
-            model.epochs_done = epoch + 1
-            listeners.tell("on_epoch_end", epoch, logs)
+            job.batches.skip(epoch - job.plan.epochs.start)
+        job.may_join = epochs.joinable(job)
+        job.pace = max(1, model.rows_at_once // max(1, job.batches.size["batch_size"]))
+        logs: Logs = {}
+        while epoch < job.plan.epochs.stop:
+            count = 1 if done else epochs.at_once(job, epoch)
+            complete = 0
+            if count > 1:
+                complete, done = _run_epochs(job, epoch, count)
+                epoch, logs = epoch + complete, means(job.step)
+            if complete < count:  # one by itself, or the rest of one from a step on that is not finite
+                told = _one_epoch(job, epoch, done)
+                if told is None:
+                    break
+                epoch, done, logs = epoch + 1, 0, told
             if model.stop_training:
                 break
         model.optimizer.finalize()
         listeners.tell("on_train_end", logs)
+        model.rows_at_once = job.pace * job.batches.size["batch_size"]
+    except BaseException:
+        if job.watch is not None:
+            job.watch.let_go()
+        raise
     finally:
         model.running = None
+
+
+def _one_epoch(job: Job, epoch: int, done: int) -> Logs | None:
+    """An epoch from its step `done` on, with all its events; its numbers, or None where there is no batch left."""
+    model, listeners, source = job.model, job.listeners, job.batches.epoch(epoch)
+    if not done and not source.ready(0, 1):
+        _warn_of_the_end(job, epoch, done)
+        return None
+    listeners.tell("on_epoch_begin", epoch, {})
+    if not done:
+        reset(job.step)
+    broken = _run_epoch(job, epoch, source, done)
+    logs = {**means(job.step), **broken}
+    if job.validate is not None and job.plan.checks(epoch):
+        logs.update({f"val_{key}": value for key, value in _numbers(job.validate()).items()})
+    model.epochs_done = epoch + 1
+    listeners.tell("on_epoch_end", epoch, logs)
+    return logs
+
+
+def _run_epochs(job: Job, first: int, count: int) -> tuple[int, int]:
+    """So many epochs in one run: (how many are complete, how many steps of the next one are committed)."""
+    batches: Any = job.batches
+    steps, source = batches.steps * count, batches.passes(first, count)
+    began = time.perf_counter()
+    with _whole_steps():
+        run = job.program.run(source, 0, steps, _scalars(job, steps))
+        job.model.iterations += run.committed
+        complete = epochs.keep(job, first, run)
+    seconds = time.perf_counter() - began
+    if job.watch is not None:
+        job.watch.note(run)
+    if run.committed == steps:
+        job.set_pace(steps, seconds)
+    else:
+        job.pace = max(1, run.committed)  # the next step that is not finite may be as near
+    return complete, run.committed - complete * batches.steps
 
 
 def _warn_of_the_end(job: Job, epoch: int, steps: int) -> None:
@@ -184,7 +238,7 @@ def _run_epoch(job: Job, epoch: int, source: Source, done: int) -> Logs:
     each, steps = job.listeners.each_batch("train"), job.batches.steps
     while True:
         began = time.perf_counter()
-        count = source.ready(done, 1 if each else job.pace)
+        count = source.ready(done, 1 if each else job.free)
         if not count:
             break
         if each:
@@ -193,6 +247,8 @@ def _run_epoch(job: Job, epoch: int, source: Source, done: int) -> Logs:
             run = job.program.run(source, done, count, _scalars(job, count))
             job.model.iterations += run.committed
         seconds = time.perf_counter() - began
+        if job.watch is not None:
+            job.watch.note(run)
         done += run.committed
         broken: Logs = {}
         if run.committed < count:
@@ -204,8 +260,7 @@ def _run_epoch(job: Job, epoch: int, source: Source, done: int) -> Logs:
         job.listeners.steps(done, steps, logs)
         if (each or broken) and job.model.stop_training:
             return broken
-        if count == job.pace or seconds > _RUN_SECONDS:  # not where the epoch ended before
-            job.pace = max(1, min(2 * count, int(count * _RUN_SECONDS / max(seconds, 1e-6))))
+        job.set_pace(count, seconds)
     if job.batches.asked is not None and done < job.batches.asked:
         _warn_of_the_end(job, epoch, done)
         job.model.stop_training = True
@@ -235,7 +290,7 @@ def _nonfinite(job: Job, source: Source, step: int, run: Run) -> Logs:
     feed: dict[Leaf, Any] = dict(zip(job.step.columns, buffers, strict=True))
     feed.update({leaf: vector[0] for leaf, vector in _scalars(job, 1).items()})
     loss, norm = run.table[-1][:2]
-    error = nonfinite_error(
+    error = registry.lookup("function.nonfinite_error")(
         job.step.graph,
         feed,
         f"step {job.model.iterations + 1}: the loss is {loss:g} and the gradient norm {norm:g}; "

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from ..core import registry
 from ..core.shapes import Shape
 from .losses_base import Loss, room
 from .metrics_base import MeanMetricWrapper as MeanMetricWrapper
@@ -84,3 +85,5 @@ __all__: Sequence[str] = [
     name for name, value in dict(globals()).items() if isinstance(value, type) and issubclass(value, Metric)
 ]
 __getattr__, __dir__ = room("metrics", [Metric, Loss])
+registry.register("metrics.resolve_all", resolve_all)
+registry.register("metrics.by_shape", BY_SHAPE)

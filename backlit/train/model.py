@@ -21,7 +21,7 @@ from ..layers.activation import resolve as resolve_activation
 from ..layers.layer import Layer, Pass, current_pass, layer_call, put_together, taken_apart, tentative
 from ..layers.network import Functional, flat
 from . import door, feed, fitting
-from .batches import Batches, RowBatches, to_evaluate, to_predict
+from .batches import Batches, RowBatches, plain, to_evaluate, to_predict
 from .events import Listeners, Logs
 from .fitting import FitPlan
 from .heads import Compiled, Head
@@ -250,7 +250,7 @@ class Model(Functional, Views):
             self.loss = heads[0].loss if len(heads) == 1 else loss
 
     def _forget_training(self) -> None:
-        self.iterations = self.epochs_done = 0
+        self.iterations = self.epochs_done = self.rows_at_once = 0
         self._heads, self._slots, self._steps = [], {}, {}
         self._predictor = self.doctor_memory = None
 
@@ -372,7 +372,7 @@ class Model(Functional, Views):
             job = self._job(plan, batches, held)
             params = {"verbose": verbose, "epochs": epochs, "steps": batches.steps}
             job.listeners = told = CallbackList(callbacks, add_history=True, add_progbar=True, model=self, **params)
-            look_back = registry.lookup("doctor.examine")(job, held, given, doctor) if doctor != "off" else None
+            look_back = fitting.examined(job, held, given, doctor)
         self.history = history = told.history
         train(job)
         if look_back is not None:
@@ -459,6 +459,8 @@ class Model(Functional, Views):
         x is what `fit` takes; of a stream `steps` batches of x, (x, y) or (x, y, weight). Several outputs come as a
         list, or as a dict where the model was given one. Several threads may predict with one model.
         """
+        if callbacks is None and batch_size is None and steps is None and plain(self, x):
+            return self._output_form(self._outputs([x]))
         listeners = Listeners(callbacks)
         most = 32 if listeners.each_batch("predict") else _PREDICT_ROWS
         batches, known = to_predict(self, x, batch_size, steps, most)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, TypedDict, Unpack, get_type_hints
 import numpy as np
 
 from ..core.arguments import Count, Natural, NotNegative, Positive, Share, checked
-from ..core.errors import NotReadyError, ValueRangeError, not_written
+from ..core.errors import NotReadyError, ValueRangeError, not_written, room_for
 from ..core.node import Leaf, Node, state
 from ..core.op import as_node, cast, literal
 from ..core.record import Record
@@ -169,7 +169,8 @@ class Optimizer(Record):
 
     def make_slots(self, p: Leaf) -> dict[str, Leaf]:
         """New slots for the parameter p."""
-        made = {key: state(self.first(key, p), f"{p.name}/{key}") for key in self.used_slots()}
+        with room_for(f"what {type(self).__name__} keeps of {p.name!r} {show(p.shape)}", fix="fewer units, or SGD"):
+            made = {key: state(self.first(key, p), f"{p.name}/{key}") for key in self.used_slots()}
         return {**made, _AVERAGE: state(p.array, f"{p.name}/{_AVERAGE}")} if self.use_ema else made
 
     # ------------------------------------------------------------------ the learning rate

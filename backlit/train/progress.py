@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TextIO, TypeAlias
 
 import numpy as np
 
+from ..core import registry
 from ..core.arguments import checked, shown
 from ..core.errors import ArgumentError, MissingAttributeError, did_you_mean
-from .events import HOOKS, Callback, Listeners, Logs, Progress
+from ..engines.base import told
+from .events import HOOKS, Callback, Listeners, Logs, Progress, overrides
 
 __all__ = ["Callback", "CallbackList", "History", "ProgbarLogger", "Progress", "ProgressBar"]
 _CELLS = 20
@@ -21,9 +22,9 @@ _REFRESH = 0.05
 Verbose: TypeAlias = Literal["auto", 0, 1, 2] | bool
 
 
-class History(Callback):
+class History(Progress):
     """What `fit` returns: `history` has a list of numbers for each logged name, `epoch` the epochs (from 0), `params`
-    the run."""
+    the run, `engine` what ran it."""
 
     @checked
     def __init__(self) -> None:
@@ -31,10 +32,12 @@ class History(Callback):
         self.epoch: list[int] = []
         self.rows: list[dict[str, Any]] = []  # what was logged, epoch by epoch
         self.params = {}
+        self.engine = ""  # that ran the last training
         self.skipped_steps = 0  # steps that were not finite and therefore not written
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Count the epochs of this training; numbers of an earlier one are kept, as in Keras."""
+        self.engine = getattr(self.model, "engine", "")
         self.epoch, self.rows = [], []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -54,6 +57,17 @@ class History(Callback):
                 values.append(value)
             self.rows[-1][key] = value
 
+    def each_epoch(self) -> bool:
+        """Only where a class derived from it acts there."""
+        return overrides(self, History, ("on_epoch_begin", "on_epoch_end", "keep")) or self.each_batch("train")
+
+    def on_epochs(self, first: int, count: int, logs: Mapping[str, Sequence[Any]]) -> None:
+        """Keep the numbers of these epochs."""
+        self.epoch.extend(range(first, first + count))
+        for key, values in logs.items():
+            self.history.setdefault(key, []).extend(values)
+        self.rows.extend(dict(zip(logs, each, strict=True)) for each in zip(*logs.values(), strict=True))
+
     def get_state(self) -> dict[str, Any]:
         """All that was logged."""
         return {"epoch": self.epoch, "rows": self.rows, "skipped_steps": self.skipped_steps}
@@ -65,6 +79,10 @@ class History(Callback):
         for epoch, row in zip(state["epoch"], state["rows"], strict=True):
             self.keep(epoch, row)
 
+    def plot(self) -> Any:
+        """Loss and metrics by epoch as a matplotlib Figure: `bl.plot.history(self)`."""
+        return registry.lookup("picture.history")(self)
+
     def __repr__(self) -> str:
         if not self.epoch:
             return "<History: no epoch yet>"
@@ -72,6 +90,8 @@ class History(Callback):
         return f"<History: {_epochs(len(self.epoch))}, {', '.join(parts)}>"
 
     def _repr_html_(self) -> str:
+        import html
+
         scalars = {key: values for key, values in sorted(self.history.items()) if np.ndim(values[0]) == 0}
         rows = "".join(
             f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
@@ -130,6 +150,19 @@ class ProgressBar(Progress):
         self.verbose = int(verbose) if verbose in (0, 1, 2) else 1 if tty or self.notebook else 2
         self.live = self.verbose == 1 and (tty or self.notebook)
         self.color = tty and not os.environ.get("NO_COLOR")
+
+    def each_epoch(self) -> bool:
+        """Where something is shown, or a class derived from it acts there."""
+        return (
+            self.verbose != 0
+            or overrides(self, ProgressBar, ("on_epoch_begin", "on_epoch_end"))
+            or self.each_batch("train")
+        )
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Say what "auto" stands for."""
+        if self.verbose and getattr(self.model, "engine_name", "") == "auto":
+            self._write(told("auto"), end="\n")
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Write ``Epoch 3/10``."""

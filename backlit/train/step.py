@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..ops.reduce import sum as sum_
 from ..rewrite import stable
 from ..rewrite.rule import apply
 from .heads import Head
-from .metrics import Metric, average
+from .metrics_base import Metric, average
 from .optimizers import Optimizer
 
 
@@ -35,7 +35,7 @@ class Sums:
     def reset(self) -> None:
         """Forget what was summed."""
         for leaf in self.leaves.values():
-            leaf.assign(np.zeros(leaf.shape))
+            leaf.array[...] = 0.0
 
     @property
     def mean(self) -> Any:
@@ -48,13 +48,18 @@ class Sums:
 
 @dataclass(frozen=True)
 class Step:
-    """A step's graph and its leaves. `outputs` of the graph: the loss and, when training, the norm of the gradient."""
+    """A step's graph and its leaves. `outputs` of the graph: the loss and, when training, the norm of the gradient and
+    what the sums of the other logged numbers grow by, as far as they are single numbers."""
 
     graph: Graph
     columns: tuple[Leaf, ...]  # inputs, targets and, where given, the weights
     rate: Leaf | None
     number: Leaf | None
     sums: Mapping[str, Sums]
+    grown: Mapping[Leaf, int] = field(default_factory=dict)  # which output a sum grows by; those of the loss need none
+    gradients: Mapping[Leaf, Node] = field(
+        default_factory=dict
+    )  # of the loss by each trained parameter, nodes of the graph
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,17 @@ def _sum_updates(
     return sums, updates
 
 
+def _grown(added: Mapping[str, tuple[Metric | None, Mapping[str, Node]]], sums: Mapping[str, Sums]) -> dict[Leaf, Node]:
+    """What each sum grows by that is a single number; those of the loss follow from the loss and the number of rows."""
+    return {
+        sums[key].leaves[part]: node
+        for key, (_, parts) in added.items()
+        if key != "loss"
+        for part, node in parts.items()
+        if not node.shape
+    }
+
+
 def training_step(
     task: Task,
     optimizer: Optimizer,
@@ -151,9 +167,11 @@ def training_step(
     with Pass(True, literal(seed, "uint32"), number) as running:
         loss, added = _measured(task, columns)
     sums, updates = _sum_updates(added)
+    grown = _grown(added, sums)
     updates.update(running.writes)
-    written = apply([loss, *updates.values()], stable.RULES)  # before the derivative: see rewrite/stable.py
-    loss, updates = written[0], dict(zip(updates, written[1:], strict=True))
+    outputs = [loss, *grown.values()]
+    written = apply([*outputs, *updates.values()], stable.RULES)  # before the derivative: see rewrite/stable.py
+    (loss, *growth), updates = written[: len(outputs)], dict(zip(updates, written[len(outputs) :], strict=True))
     gradients = grad(loss, list(slots))
     squares: Any = literal(0.0, "float64")
     updates.update(optimizer.updates(dict(zip(slots, gradients, strict=True)), slots, rate, number))
@@ -163,12 +181,16 @@ def training_step(
         updates[parameter] = name(updates[parameter], f"{parameter.name} next")
         squares = squares + cast(sum_(square(g)), "float64")  # of the gradients as they are, before any clipping
     gate = logical_and(isfinite(loss), isfinite(squares))
+    after: Any = literal(0.0, "float64")
     for parameter in slots:  # a gradient can be finite though the step that it makes is not
-        gate = logical_and(gate, isfinite(sum_(updates[parameter])))
+        after = after + cast(sum_(updates[parameter]), "float64")
+    gate = logical_and(gate, isfinite(after))
     for leaf in running.writes:  # a loss can be finite though a layer's state is not
         gate = logical_and(gate, all_(isfinite(updates[leaf])))
-    graph = Graph([*columns.all, rate, number], [loss, name(sqrt(squares), "gradient norm")], updates, gate)
-    return Step(graph, columns.all, rate, number, sums)
+    outputs = [loss, name(sqrt(squares), "gradient norm")]
+    places = {leaf: place for place, leaf in enumerate(grown, len(outputs))}
+    graph = Graph([*columns.all, rate, number], [*outputs, *growth], updates, gate)
+    return Step(graph, columns.all, rate, number, sums, places, dict(zip(slots, gradients, strict=True)))
 
 
 def evaluation_step(task: Task) -> Step:

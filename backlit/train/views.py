@@ -10,6 +10,7 @@ from ..engines.base import chosen
 from .fitting import Given
 
 Convention: TypeAlias = Literal["rows", "columns"]
+Form: TypeAlias = Literal["vectorised", "loops"]
 
 
 class Views:
@@ -51,17 +52,42 @@ class Views:
         return registry.lookup("view.equations")(self, convention, numbers)
 
     @checked
-    def shapes(self, convention: Convention = "rows") -> Any:
+    def as_numpy(self, form: Form = "vectorised", columns: bool = False) -> Any:
+        """This network as a plain NumPy program: forward, cost, backward, update and a loop that trains.
+
+        `form`: "vectorised", or "loops" over examples, units and the terms of every sum. `columns`: examples as columns,
+        Z1 = W1 @ X + b1, dense networks only. `print` shows it, `.save(path)` writes it to a file, `.parameters` has the
+        model's weights by the program's names, for its `initialize(weights=...)`. The program needs nothing but NumPy
+        and computes in float64 what the model computes; where a sigmoid or softmax meets a logarithm it takes the safe
+        form that training takes. Without `compile` there is the way forward alone; sample weights, class weights,
+        metrics and the refusal of steps that are not finite are left out. Raises NotReadyError for a model without
+        weights, ValueRangeError, which names the layer, for what NumPy has no words for.
+
+        >>> import backlit as bl
+        >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2, "relu"), bl.layers.Dense(1)])
+        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> for line in str(model.as_numpy()).splitlines():
+        ...     if line.startswith("    dW"):
+        ...         print(line)
+            dW2 = A1.T @ dZ2 / m                                  # (2, 1)
+            dW1 = X.T @ dZ1 / m                                   # (3, 2)
+        """
+        return registry.lookup("view.as_numpy")(self, form, columns)
+
+    @checked
+    def shapes(self, convention: Convention = "rows", x: Any = None, y: Any = None) -> Any:
         """The shape of every weight, of what each layer makes and of every gradient, with m for the number of examples.
 
-        `convention` and errors as in `equations`. `print` shows a table; `.rows` has its rows.
+        `x`, `y`: data that are not taken; the shapes that they bring stand beside, with a cross (red in a notebook)
+        where they do not fit, and `.fits` says whether they do. `convention` and errors as in `equations`. `print` shows
+        a table; `.rows` has its rows.
 
         >>> import backlit as bl
         >>> model = bl.Sequential([bl.Input((3,)), bl.layers.Dense(2, "relu")])
         >>> [(row.quantity, row.shape) for row in model.shapes().rows]
         [('X', '(m, 3)'), ('W1', '(3, 2)'), ('b1', '(2,)'), ('Z1', '(m, 2)'), ('A1', '(m, 2)')]
         """
-        return registry.lookup("view.shapes")(self, convention)
+        return registry.lookup("view.shapes")(self, convention, x, y)
 
     @checked
     def source(self, batch_size: Count | None = None) -> Any:

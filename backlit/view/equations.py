@@ -73,7 +73,7 @@ class Equations:
     def __init__(self, model: Any, convention: str = "rows", numbers: bool = False):
         self.name, self.convention, self._trains = model.name, convention, trains(model)
         self._pages = pages(model, convention == "columns")
-        self._backward = _backward(model, self._pages)
+        self._backward = backward(model, self._pages)
         self._parts: dict[str, Sequence[Line]] = {"forward": self._pages.lines}
         if self._backward is not None:
             down = self._backward
@@ -208,7 +208,8 @@ class Equations:
         return turned.reshape(wanted).astype(leaf.dtype)
 
 
-def _backward(model: Any, found: Pages) -> Backward | None:
+def backward(model: Any, found: Pages) -> Backward | None:
+    """What the losses of a compiled model make of its pages."""
     if model.asked is None or not trains(model):
         return None
     names = model.output_names

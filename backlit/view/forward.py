@@ -39,11 +39,12 @@ class Pages:
     outputs: list[Leaf]
     weights: dict[Leaf, Leaf]  # symbol -> the model's own
     penalty: Node | None  # what is added to the loss, in symbols
-    draws: list[Leaf]  # random numbers of the training
+    draws: dict[Leaf, Node]  # random numbers of the training, and how they are drawn
     number: dict[Leaf, int]  # which layer with weights a symbol belongs to
     names: set[str]
     columns: bool = False
     trained: set[Leaf] = field(default_factory=set)
+    writes: dict[Leaf, Node] = field(default_factory=dict)  # what layers keep for predicting, and its new value
     m: Leaf = field(default_factory=lambda: input_leaf((), "m", "float64"))  # how many examples there are
 
     def symbol(self, name: str, like: Any, number: int = 0, dtype: str | None = None) -> Leaf:
@@ -68,17 +69,24 @@ class Pages:
         return [*lines, Line(symbol, whole, layer)]
 
 
-def pages(model: Any, columns: bool = False) -> Pages:
-    """The forward pass of a built model in float64, examples as rows or as columns: as it trains, if it can."""
+def pages(model: Any, columns: bool = False, training: bool = True, writes: bool = False) -> Pages:
+    """The forward pass of a built model in float64, examples as rows or as columns: as it trains, if it can.
+
+    `training=False`: as it predicts. `writes`: with what a training step writes into the layers' state.
+    """
     if not model.built:
         raise NotReadyError("the model has no weights yet.", fix="model.build((n,)) with n columns, or fit it")
-    with Pass(trains(model), literal(0, "uint32"), literal(1.0)) as running:
+    with Pass(training and trains(model), literal(0, "uint32"), literal(1.0)) as running:
         outputs = model.forward(model.inputs)
         penalties = [*model.penalties(), *running.penalties]
+    written = list(running.writes) if writes else []
     empty = {leaf: input_leaf(leaf.shape, leaf.name, leaf.dtype) for leaf in model.weights}  # so that none is copied
-    roots = substitute([*outputs, *penalties], empty)
+    roots = substitute([*outputs, *penalties, *(running.writes[leaf] for leaf in written)], empty)
     graph, became = cast(Graph([*model.inputs, *empty.values()], roots), "float64")
-    found = Reader(model, graph, {became[stand_in]: leaf for leaf, stand_in in empty.items()}).read(len(outputs))
+    reader = Reader(model, graph, {became[stand_in]: leaf for leaf, stand_in in empty.items()})
+    found = reader.read(len(outputs), len(penalties))
+    for leaf, new in zip(written, graph.outputs[len(outputs) + len(penalties) :], strict=True):
+        found.writes[leaf] = reader.written(new)
     return _by_columns(found) if columns else found
 
 
@@ -92,8 +100,9 @@ class Reader:
 
     def __init__(self, model: Any, graph: Graph, own: dict[Node, Leaf]):
         self.graph, self.own, self.layers = graph, own, 0
+        self.places: dict[str, int] = {}  # the number of each layer whose weights were met
         self.trained = set(model.trainable_weights)
-        self.pages = Pages([], [], [], {}, None, [], {}, set())
+        self.pages = Pages([], [], [], {}, None, {}, {}, set())
         self.known: dict[Node, Leaf] = {}
         inputs = [leaf for leaf in graph.inputs if leaf not in own]
         names = ["X"] if len(inputs) == 1 else [as_symbol(leaf.name) for leaf in inputs]
@@ -101,9 +110,9 @@ class Reader:
             self.known[leaf] = self.pages.symbol(name, leaf)
             self.pages.inputs.append(self.known[leaf])
 
-    def read(self, outputs: int) -> Pages:
-        """All lines; the first `outputs` roots are the model's outputs, the others penalties."""
-        roots = self.graph.outputs
+    def read(self, outputs: int, penalties: int = 0) -> Pages:
+        """All lines; the first `outputs` roots are the model's outputs, the next ones penalties."""
+        roots = self.graph.outputs[: outputs + penalties]
         for node in topological(roots[:outputs]):
             if node.op.name == "mark" and node.attrs.get("layer"):
                 inner = node.inputs[0]
@@ -123,20 +132,21 @@ class Reader:
         """`node` in terms of symbols, new ones for the weights and draws that are met for the first time."""
         below = topological([node], lambda node: () if node in self.known or node.op.random else node.inputs)
         met = [each for each in below if each not in self.known]
-        weights = [each for each in met if each in self.own]
+        weights = sorted((each for each in met if each in self.own), key=lambda leaf: self.own[leaf].kind != "variable")
         self.layers += any(self.own[each].kind == "variable" for each in weights)
         used = [self.known[each] for each in below if each in self.known]
         number = max([self.pages.number[each] for each in used], default=0)
         for leaf in weights:
-            last = str(leaf.name).rpartition("/")[2]
-            place = self.layers if self.own[leaf].kind == "variable" else number
+            layer, _, last = str(leaf.name).rpartition("/")
+            place = self.layers if self.own[leaf].kind == "variable" else self.places.get(layer, number)
+            self.places[layer] = place
             self.known[leaf] = symbol = self.pages.symbol(f"{_ROLES.get(last, last)}{place or ''}", leaf, place)
             self.pages.weights[symbol] = self.own[leaf]
             if self.own[leaf] in self.trained:
                 self.pages.trained.add(symbol)
         for draw in (each for each in met if each.op.random):
             self.known[draw] = symbol = self.pages.symbol(f"D{number or ''}", draw, number)
-            self.pages.draws.append(symbol)
+            self.pages.draws[symbol] = draw
         return short(rebuild([node], start=self.known)[0], self.pages.m)
 
     def output(self, node: Node, layer: str) -> Leaf:
@@ -159,34 +169,43 @@ class Reader:
 
 def _by_columns(rows: Pages) -> Pages:
     """The same pages with every matrix turned: examples are columns, a bias is a column."""
-    made = Pages([], [], [], {}, None, [], {}, set(), columns=True)
+    made = Pages([], [], [], {}, None, {}, {}, set(), columns=True)
     known: dict[Node, Node] = {rows.m: made.m}
     for leaf in (*rows.inputs, *rows.weights, *rows.draws):
         known[leaf] = _column(leaf, made, rows.number[leaf])
     for line in rows.lines:
         formula = turned(line.formula, known)
         if formula is None or len(line.symbol.shape) not in (0, 2):
-            raise ValueRangeError(
-                f"layer {line.layer!r} has no equations with examples as columns.",
-                expected="matrix products, and functions of each number by itself",
-                fix='convention="rows"',
-            )
+            raise _no_columns(line.layer)
         known[line.symbol] = symbol = _column(line.symbol, made, rows.number[line.symbol])
         made.lines.append(Line(symbol, short(formula, made.m), line.layer, line.note))
     turn: Any = known.__getitem__
-    made.inputs, made.outputs, made.draws = (
-        [turn(leaf) for leaf in each] for each in (rows.inputs, rows.outputs, rows.draws)
-    )
+    made.inputs, made.outputs = ([turn(leaf) for leaf in each] for each in (rows.inputs, rows.outputs))
+    made.draws = {turn(leaf): draw for leaf, draw in rows.draws.items()}
+    for own, new in rows.writes.items():
+        turn_round = turned(new, known)
+        if turn_round is None:
+            raise _no_columns(str(own.name).rpartition("/")[0])
+        made.writes[own] = turn_round
     made.weights = {turn(symbol): own for symbol, own in rows.weights.items()}
     made.trained = set(map(turn, rows.trained))
     made.penalty = None if rows.penalty is None else turned(rows.penalty, known)
     return made
 
 
+def _no_columns(layer: str) -> ValueRangeError:
+    return ValueRangeError(
+        f"layer {layer!r} has no equations with examples as columns.",
+        expected="matrix products, and functions of each number by itself",
+        fix='convention="rows" (as_numpy: columns=False)',
+    )
+
+
 def _column(leaf: Leaf, made: Pages, number: int) -> Leaf:
     if len(leaf.shape) > 2:
         raise ValueRangeError(
-            f"{leaf.name} has {len(leaf.shape)} axes and no form with examples as columns.", fix='convention="rows"'
+            f"{leaf.name} has {len(leaf.shape)} axes and no form with examples as columns.",
+            fix='convention="rows" (as_numpy: columns=False)',
         )
     return made.symbol(str(leaf.name), _Like(turned_shape(leaf.shape), leaf.dtype), number)
 

@@ -199,7 +199,7 @@ def _read(model: Any, worked: Worked, leaves: Any, outputs: Any, penalties: Any)
     own: dict[Any, Leaf] = {place[leaf]: leaf for leaf in model.weights if leaf in place}
     inputs: list[Any] = [place[leaf] for leaf in leaves if leaf in place]
     reader = Reader(model, Graph([*inputs, *own], [place[node] for node in (*outputs, *penalties)]), own)
-    reader.read(len(outputs))
+    reader.read(len(outputs), len(penalties))
     names = _names(worked, reader)
     steps = {node for node in names if node.inputs}
     chosen = lambda node: node in steps or (node.op.name == "mark" and not _of_layer(node, reader))  # noqa: E731

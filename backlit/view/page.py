@@ -17,6 +17,7 @@ from .program import program
 from .steps import plain, shown
 from .svg import drawn
 from .table import in_order
+from .words import printable
 
 _MOST = 300  # steps that are walked through
 _NUDGED = 60  # quantities of arrays whose nudges are computed beforehand
@@ -49,13 +50,17 @@ def page(t: Any) -> str:
 def still(t: Any) -> str:
     """The diagram and the table, for a notebook: nothing in it has to be loaded or run."""
     table = f"<details><summary>all steps</summary><pre>{html.escape(str(t))}</pre></details>"
-    return f'<div style="overflow-x:auto">{drawn(t)}</div>{table}'
+    opened = "".join(_opened(t, layer) for layer in t.layers) if t.blocks else ""
+    return f'<div style="overflow-x:auto">{drawn(t)}</div>{opened}{table}'
 
 
 def _opened(t: Any, layer: str) -> str:
-    """The operations of a layer, folded away."""
+    """A layer with its steps in one line, and its operations folded away below it: their diagram and their table."""
     inner = t.open(layer)
-    return f"<details><summary>inside {html.escape(layer)}</summary><div class='scroll'>{drawn(inner)}</div></details>"
+    steps = ", ".join(f"{step.name} = {step.formula}" for step in t.forward if step.layer == layer)
+    summary = f"<summary>inside {html.escape(layer)}: {html.escape(printable(steps))}</summary>"
+    table = f"<pre class='scroll'>{html.escape(str(inner))}</pre>"
+    return f"<details>{summary}<div class='scroll'>{drawn(inner)}</div>{table}</details>"
 
 
 def _json(data: Any) -> str:

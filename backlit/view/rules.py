@@ -27,8 +27,10 @@ def _sums_away(x: Node, total: Node, node: Node) -> bool:
 
 
 def _counted(node: Node) -> Any:
+    """How many numbers are counted: a number, a multiple of m, or None for m · m, which has no word."""
     axis = node.attrs["axis"]
-    return numbers_in(tuple(dim for place, dim in enumerate(node.inputs[0].shape) if axis is None or place in axis))
+    dims = tuple(dim for place, dim in enumerate(node.inputs[0].shape) if axis is None or place in axis)
+    return None if sum(isinstance(dim, Rows) for dim in dims) > 1 else numbers_in(dims)
 
 
 def _thin(node: Node) -> list[Node]:
@@ -37,7 +39,29 @@ def _thin(node: Node) -> list[Node]:
 
 def _is_spread_number(node: Node) -> bool:
     spread = node.op.kind == "elementwise" and any(i.op.name == "broadcast_to" for i in node.inputs)
-    return spread and all(i.op.name == "literal" for i in _thin(node))
+    return (
+        spread
+        and sum(i.shape != () for i in _thin(node)) <= 1
+        and broadcast([i.shape for i in _thin(node)]) != node.shape
+    )
+
+
+def _led(node: Node) -> list[Node]:
+    """The inputs, without leading axes of length 1 that a reshape gave them."""
+    return [i.inputs[0] if _is_led(i) else i for i in node.inputs]
+
+
+def _is_led(node: Node) -> bool:
+    if node.op.name != "reshape":
+        return False
+    inner = node.inputs[0].shape
+    return node.shape == (1,) * (len(node.shape) - len(inner)) + inner != inner
+
+
+def _leads_anyway(node: Node) -> bool:
+    if node.op.kind != "elementwise" or not any(map(_is_led, node.inputs)):
+        return False
+    return broadcast([i.shape for i in _led(node)]) == node.shape
 
 
 def _spreads_anyway(node: Node) -> bool:
@@ -89,7 +113,7 @@ OWN: tuple[Rule, ...] = (
     Rule(
         name="a count that is known",
         left=p.size("x").named("node"),
-        when=lambda x, node: not isinstance(_counted(node), Rows),
+        when=lambda x, node: isinstance(_counted(node), int),
         right=lambda x, node: literal(float(_counted(node)), node.dtype),
         example=lambda x: x * reduce.size(x, axis=0),
         reason="only the number of examples is open",
@@ -117,6 +141,43 @@ OWN: tuple[Rule, ...] = (
         right=lambda node: node.op.node(*_thin(node), **node.attrs),
         example=lambda x: x * index.broadcast_to(reduce.sum(x, axis=0, keepdims=True), x.shape),
         reason="an elementwise record spreads its inputs by itself",
+    ),
+    Rule(
+        name="a sign reshaped",
+        left=p.reshape(p.negative("x")).named("node"),
+        right=lambda x, node: -index.reshape(x, node.shape),
+        example=lambda x: index.reshape(-index.expand_dims(x), x.shape),
+        reason="the sign of each number",
+    ),
+    Rule(
+        name="a sign divided",
+        left=p.divide(p.negative("x"), "y"),
+        right=lambda x, y: -(x / y),
+        example=lambda x: -x / e.exp(x),
+        reason="the sign stands before all of it",
+    ),
+    Rule(
+        name="plus a minus",
+        left=p.add("x", p.negative("y")),
+        right=lambda x, y: x - y,
+        example=lambda x: x + (-e.exp(x)),
+        reason="a difference",
+    ),
+    Rule(
+        name="led anyway",
+        left=Pattern("any", (), "node"),
+        when=_leads_anyway,
+        right=lambda node: node.op.node(*_led(node), **node.attrs),
+        example=lambda x: index.reshape(reduce.sum(x, axis=0, keepdims=True), (1, 1)) * index.expand_dims(x),
+        reason="NumPy puts axes of length 1 in front by itself",
+    ),
+    Rule(
+        name="mean of means",
+        left=p.mean(p.mean("x")).named("node"),
+        when=lambda x, node: node.shape == (),
+        right=lambda x, node: reduce.mean(x),
+        example=lambda x: reduce.mean(reduce.mean(index.expand_dims(x), axis=1)),
+        reason="groups of one size count alike",
     ),
 )
 RULES = (*OWN, *tidy.RULES)

@@ -76,7 +76,8 @@ class Worked:
         self.root, self.seed = self.place[root], seed
         self.order = topological([self.root])
         self.feed = {self.place[leaf]: value for leaf, value in feed.items()}
-        self.known = registry.lookup("values.reference")([self.root], self.feed)
+        # every node, also one whose value no definition reads, such as the x of zeros_like(x)
+        self.known = registry.lookup("values.reference")(self.order, self.feed)
         self.known_slopes: dict[Node, Any] = {}
 
     @property
@@ -115,7 +116,7 @@ class Worked:
     def moved(self, node: Node, value: Any) -> dict[Node, Any]:
         """Every value of the graph where `node` has another one."""
         held: dict[Node, Any] = {leaf: self.known[leaf] for leaf in self.order if isinstance(leaf, Leaf)}
-        return registry.lookup("values.reference")([self.root], held | {node: value})
+        return registry.lookup("values.reference")(self.order, held | {node: value})
 
 
 def _without_casts(node: Node, inputs: tuple[Node, ...]) -> Node:

@@ -337,13 +337,17 @@ def _not_finite(reading: Reading, node: Node, called: str, chosen: Any) -> Why:
 
 
 def _factors(reading: Reading, node: Node) -> Iterator[tuple[Node, Node, float]]:
-    """From the node to J along the largest parts: (here, next step, |dJ/dhere| over |dJ/dnext|)."""
+    """From the node to J along the largest parts: (here, next step, its factor): of single numbers dnext/dhere, else the
+    largest |dJ/dhere| over the largest |dJ/dnext|."""
     here = node
     while readers := [user for user in reading.readers[here] if reading.slopes[user] is not None]:
         parts = [(float(np.abs(reading.flows(user).get(here, 0.0)).max(initial=0.0)), user) for user in readers]
         size, user = max(parts, key=lambda part: part[0])
         above = float(np.abs(reading.slopes[user]).max(initial=0.0))
-        yield here, user, size / above if above else 0.0
+        factor = size / above if above else 0.0
+        if factor and here.shape == user.shape == ():
+            factor = float(reading.flows(user)[here] / reading.slopes[user])
+        yield here, user, factor
         here = user
 
 
@@ -357,16 +361,20 @@ def _sized(reading: Reading, node: Node, called: str, chosen: Any) -> Why:
     said = shown(chosen) if chosen.ndim == 0 else f"up to {plain(size)} in size"
     if not steps:
         return Why(called, chosen, verdict, (), f"dJ/d{called} is {said}: the way back begins there.")
-    pick = (min if verdict == "tiny" else max)(steps, key=lambda each: each[2])
+    pick = (min if verdict == "tiny" else max)(steps, key=lambda each: abs(each[2]))
     names = [reading.names[here] for here, _, _ in steps]
     rows = [(reading.names[user], f"{factor:.3g}") for _, user, factor in steps]
     trail = " ← ".join(f"{name} (× {factor})" for name, factor in (rows if len(rows) <= _LONGEST else rows[:_LONGEST]))
     more = f" and {counted(len(rows) - _LONGEST, 'step')} more" if len(rows) > _LONGEST else ""
     at = reading.names[pick[1]]
-    words = {"tiny": "the smallest factor", "huge": "the largest factor"}.get(verdict, "the largest factor")
+    extreme = "smallest" if verdict == "tiny" else "largest"
+    here = reading.names[pick[0]]
+    single_numbers = pick[0].shape == pick[1].shape == ()
+    factor = f"{f'd{at}/d{here} = ' if single_numbers else ''}{pick[2]:.3g}"
+    where = "" if single_numbers else f", where {here} is {shown(reading.value(pick[0]))}"
     line = (
-        f"dJ/d{called} is {said}. Of the factors on the way {words} is {pick[2]:.3g}, at "
-        f"{at} = {reading.formula(pick[1])}, where {reading.names[pick[0]]} is {shown(reading.value(pick[0]))}."
+        f"dJ/d{called} is {said}. Of the factors on the way the {extreme} is {factor}, at "
+        f"{at} = {reading.formula(pick[1])}{where}."
     )
     cause = _slowing(reading, pick[1]) if verdict == "tiny" else "large factor" if verdict == "huge" else "ordinary"
     return Why(called, chosen, verdict, (End(at, cause, line, (*names, at)),), f"{line}\n  {names[0]} ← {trail}{more}")

@@ -13,9 +13,9 @@ from backlit.core.grad import grad
 from backlit.core.node import Leaf, Node, input_leaf, variable
 from backlit.core.shapes import M
 from backlit.core.walk import Graph, cast, expand, topological
-from backlit.engines.base import Arrays, engine
+from backlit.engines.base import Arrays, engine, rows_of
 from backlit.engines.planned import Plan, prepare
-from backlit.engines.reference import values
+from backlit.engines.reference import _below, _value_of, values
 from tests.conformance.cases import ENGINES, largest, on_kink, ops
 from tests.conformance.graphs import Drawn, fitted, graphs, near
 
@@ -26,38 +26,45 @@ patient = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow
 TOLERANCE = 1e-9  # of the largest value on the way
 
 
-def _compare(what: str, got: list[Any], drawn: Drawn, nodes: Any, feed: dict[Leaf, Any]) -> None:
+def _compare(what: str, got: list[Any], nodes: Any, feed: dict[Leaf, Any]) -> None:
     known = values(nodes, feed)
     for place, (value, node) in enumerate(zip(got, nodes, strict=True)):
-        if not near(value, known[node], TOLERANCE * largest(known.values())) and not _unsteady(nodes, feed, drawn):
+        if not near(value, known[node], TOLERANCE * largest(known.values())) and not _unsteady(nodes, feed):
             note(str(Graph(list(feed), nodes)))
             raise AssertionError(f"{what}, output {place}: {value} is not {known[node]}")
 
 
-def _residue(value: Any) -> bool:
-    """Whether there are numbers so small that they can only be what rounding left of 0."""
-    parts = value if isinstance(value, tuple) else (value,)
-    return any(
-        np.any((part != 0) & (np.abs(part) < 1e-20)) for part in map(np.asarray, parts) if part.dtype.kind == "f"
-    )
+def _unsteady(nodes: Any, feed: dict[Leaf, Any], noise: float = 1e-13) -> bool:
+    """Whether the values jump when every value on the way changes in its last digits: at a step, both sides are right.
 
-
-def _unsteady(nodes: Any, feed: dict[Leaf, Any], drawn: Drawn) -> bool:
-    """Whether the values jump when the inputs change in their last digits: at a step, both sides are right."""
+    So it is where something is 0 in one order of adding and what rounding left of 0 in another.
+    """
     before = values(nodes, feed)
-    if not np.isfinite(largest(before.values())) or any(map(_residue, before.values())):
-        return True  # 0 / 0, or rounding / rounding, where something cancels in one order of adding and not in another
-    kept = [leaf.array.copy() for leaf in drawn.variables]
-    jumps = False
-    for factor in (1 - 1e-13, 1 + 1e-13):
-        for leaf, array in zip(drawn.variables, kept, strict=True):
-            leaf.array[...] = array * factor
-        after = values(nodes, {leaf: np.asarray(value) * factor for leaf, value in feed.items()})
-        scale = 1e-10 * largest(before.values())
-        jumps = jumps or not all(near(after[node], before[node], scale) for node in nodes)
-    for leaf, array in zip(drawn.variables, kept, strict=True):
-        leaf.array[...] = array
-    return jumps
+    scale = 1e3 * noise * largest(before.values())
+    for seed in range(12):
+        after = _shaken(nodes, feed, noise, np.random.default_rng(seed))
+        if not all(near(after[node], before[node], scale) for node in nodes):
+            return True
+    return False
+
+
+def _shaken(nodes: Any, feed: dict[Leaf, Any], noise: float, rng: np.random.Generator) -> dict[Node, Any]:
+    """The values of `reference`, each of them changed before it is read."""
+    known: dict[Node, Any] = {}
+    rows = rows_of(feed)
+    with np.errstate(all="ignore"):
+        for node in topological(nodes, _below):
+            value = np.asarray(feed[node], node.dtype) if node in feed else _value_of(node, known, rows)
+            known[node] = (
+                tuple(_shake(part, noise, rng) for part in value) if node.several else _shake(value, noise, rng)
+            )
+    return known
+
+
+def _shake(value: Any, noise: float, rng: np.random.Generator) -> Any:
+    value = np.asarray(value)
+    floats = value.dtype.kind == "f"
+    return (value * (1 + noise * rng.uniform(-1, 1, value.shape))).astype(value.dtype) if floats else value
 
 
 @quick_engines
@@ -70,7 +77,7 @@ def test_engine_equals_reference_for_any_rows_again_and_again(name: str, drawn: 
     for run, rows in enumerate((1, 3, 7, 3, 3)):
         feed = drawn.feed(rows, seed=run)
         got = program.evaluate(feed).outputs
-        _compare(f"run {run} with m = {rows}", got, drawn, drawn.outputs, feed)
+        _compare(f"run {run} with m = {rows}", got, drawn.outputs, feed)
         for leaf in drawn.variables:
             leaf.assign(rng.uniform(-2, 2, leaf.shape))
         kept += [(value, value.copy()) for value in got]
@@ -86,7 +93,7 @@ def test_gradient_on_every_engine_is_that_of_reference(name: str, drawn: Drawn) 
     program = engine(name).compile(Graph(drawn.inputs, nodes))
     for rows in (3, 1):
         feed = drawn.feed(rows)
-        _compare(f"gradient with m = {rows}", program.evaluate(feed).outputs, drawn, nodes, feed)
+        _compare(f"gradient with m = {rows}", program.evaluate(feed).outputs, nodes, feed)
 
 
 @quick_engines
@@ -101,7 +108,8 @@ def test_graph_cast_to_float32_is_float32_throughout(name: str, drawn: Drawn) ->
     scale = largest(known.values())
     assume(np.isfinite(scale))  # where float32 overflows, or divides by what cancels to 0, a last bit decides
     for value, node in zip(engine(name).compile(graph).evaluate(feed).outputs, graph.outputs, strict=True):
-        assert near(value, known[node], 1e-4 * scale), f"{value} is not {known[node]}"
+        steady = near(value, known[node], 1e-4 * scale) or _unsteady(graph.roots, feed, 1e-6)
+        assert steady, f"{value} is not {known[node]}"
 
 
 @patient
@@ -121,7 +129,8 @@ def test_gradient_is_the_difference(drawn: Drawn, seed: int) -> None:
             coarse, fine = (_difference(cost, feed, leaf, tuple(place), eps) for eps in (2e-5, 1e-5))
             scale = max(1.0, abs(fine), largest([known[slope]]))
             if abs(coarse - fine) <= 1e-6 * scale:  # else a kink lies between
-                assert abs(known[slope][tuple(place)] - fine) <= 1e-5 * scale, f"{leaf!r} of {Graph([], [cost])}"
+                near_enough = abs(known[slope][tuple(place)] - fine) <= 1e-5 * scale
+                assert near_enough or _unsteady(slopes, feed), f"{leaf!r} of {Graph([], [cost])}"
 
 
 def _rounds(cost: Node) -> bool:
@@ -193,20 +202,24 @@ def _leaves_what_reference_leaves(name: str, drawn: Drawn, graph: Graph) -> None
     for turn in range(3):
         feed, start = drawn.feed(3, seed=turn), [leaf.array.copy() for leaf in drawn.variables]
         scale = largest(values(graph.roots, feed).values())
-        steady = not _unsteady(graph.roots, feed, drawn)
         ends = []
         for program in programs:
-            for leaf, array in zip(drawn.variables, start, strict=True):
-                leaf.assign(array)
+            _set(drawn, start)
             result = program.evaluate(feed)
             ends.append((result, [leaf.array.copy() for leaf in drawn.variables]))
         (truth, left), (result, got) = ends
-        if not steady:
+        pairs = zip([*result.outputs, *got], [*truth.outputs, *left], strict=True)
+        wrong = [f"{mine} is not {wanted}" for mine, wanted in pairs if not near(mine, wanted, TOLERANCE * scale)]
+        if wrong or result.committed != truth.committed:
+            _set(drawn, start)
+            assert _unsteady(graph.roots, feed), f"turn {turn}: {wrong}, committed {result.committed} in\n{graph}"
             return
-        assert result.committed == truth.committed
         assert truth.committed or all(near(mine, before, 0) for mine, before in zip(got, start, strict=True))
-        for mine, wanted in zip([*result.outputs, *got], [*truth.outputs, *left], strict=True):
-            assert near(mine, wanted, TOLERANCE * scale), f"turn {turn}: {mine} is not {wanted} in\n{graph}"
+
+
+def _set(drawn: Drawn, arrays: list[Any]) -> None:
+    for leaf, array in zip(drawn.variables, arrays, strict=True):
+        leaf.assign(array)
 
 
 @every_engine

@@ -166,7 +166,8 @@ def _variants(root: Node, other: Leaf) -> Iterator[Node]:
     for place, child in enumerate(root.inputs):
         for new in _variants(child, other):
             try:
-                yield again(root, (*root.inputs[:place], new, *root.inputs[place + 1 :]))
+                given = (*root.inputs[:place], new, *root.inputs[place + 1 :])
+                yield root.op.node(*([given] if root.op.variadic else given), **root.attrs)
             except ValueError:  # the rest does not fit any more
                 continue
 

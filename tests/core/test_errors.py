@@ -21,6 +21,7 @@ BUILTIN = {
     "LabelError": ValueError,
     "GraphError": ValueError,
     "NonFiniteError": ValueError,
+    "OutOfMemoryError": MemoryError,
     "ValueRangeError": ValueError,
     "UnknownNameError": ValueError,
     "NotReadyError": ValueError,

@@ -1,22 +1,30 @@
 """Every check, from its own two programs: in the bad one it finds its fault and nothing comes before it, in the good one
 no check finds anything."""
 
+import io
 import json
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from graphlib import TopologicalSorter
 
 import numpy as np
 import pytest
 
+import backlit as bl
 from backlit.core.check import PHASES, PLACES, SEVERITIES, Check
 from backlit.core.errors import BacklitError, NonFiniteError
-from backlit.doctor.report import _asked, checks, run
+from backlit.doctor.report import _asked, arranged, checks, run
 from backlit.doctor.subject import Arrays, GraphFacts, Subject
 from backlit.train.fitting import FitPlan, Given
 
 CHECKS = checks()
-NEEDS = {"x", "y", "whole", "validation", "settings", "history"}
+NEEDS = {"x", "y", "whole", "validation", "settings", "history", "course"}
+LATER = ("first step", "during", "after")  # a training shows it
 every_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.title())
+
+
+@pytest.fixture(autouse=True)
+def same_first_weights():
+    bl.random.set_seed(3)
 
 
 def program(made):
@@ -43,10 +51,11 @@ def report(made):
 def subject_of(made):
     """The trained program as a check sees it."""
     model, x, y, keywords = program(made)
-    rows = None
+    rows = course = None
     if keywords.get("epochs"):
-        model.fit(x, y, verbose=0, doctor="off", **keywords)
-        rows = model.history.rows
+        with redirect_stderr(io.StringIO()):
+            model.fit(x, y, verbose=0, **keywords)
+        rows, course = model.history.rows, model.doctor_memory.course
     model.diagnose(x, y)
     model.build(x.shape[1:])
     split = keywords.get("validation_split", 0.0)
@@ -55,10 +64,13 @@ def subject_of(made):
         cut = int(len(x) * (1 - split))
         held, x, y = (x[cut:], y[cut:]), x[:cut], y[:cut]
     given = Given(x=x, y=y, sample_weight=None, class_weight=None, held=None, share=split, stratify=False)
-    asked = _asked(FitPlan(batch=keywords.get("batch_size"), epochs=range(1), shuffle=True), given)
+    epochs = range(keywords.get("epochs", 1))
+    asked = _asked(FitPlan(batch=keywords.get("batch_size"), epochs=epochs, shuffle=True), given)
     shaped = Arrays([x], [np.asarray(y).reshape(len(y), -1) if not model.heads[0].loss.labels else y], [None])
     other = None if held is None else Arrays([held[0]], [held[1]], [None])
-    return Subject(GraphFacts(model), shaped, other, asked, rows)
+    subject = Subject(GraphFacts(model), shaped, other, asked, rows)
+    subject.course = course
+    return subject
 
 
 # ---------------------------------------------------------------------- what a record says
@@ -87,8 +99,8 @@ def test_explanations_name_checks_and_do_not_go_in_circles():
 @every_check
 def test_the_bad_program_is_found_first_at_its_severity(check):
     made = check.bad()
-    if check.phase == "after":
-        found = run(subject_of(made), ("after",))[0]
+    if check.phase in LATER:
+        found = arranged(run(subject_of(made), LATER)[0])
     else:
         told = report(made)
         assert [one.problem for one in told.checked if one.state == "failed"] == []
@@ -126,7 +138,7 @@ def test_fit_tells_the_bad_program_in_two_lines_once(check, capsys):
     assert lines[0].startswith("doctor warning: ") and lines[0].endswith(".")
     assert lines[1].startswith("  fix  ") and lines[1].endswith("   (more: model.diagnose(X, y))")
     _, x, y, keywords = program(check.bad())
-    if check.phase != "after":
+    if check.phase not in LATER:
         with suppress(NonFiniteError):
             model.fit(x, y, verbose=0, **keywords)
         assert capsys.readouterr().err == ""

@@ -16,10 +16,14 @@ import pytest
 import backlit as bl
 from backlit.core.errors import MissingImportError
 from backlit.engines import objects
+from backlit.engines.convolved import Windowed
 from backlit.engines.ir import Make
 from backlit.engines.kernels import Fed, Fused, Reduced, Steps, Term, Told
+from backlit.engines.parts import Parts, Series, Serve
 from backlit.engines.places import Extreme, Gathered, Taken
-from backlit.engines.products import Product, Windowed, tile
+from backlit.engines.pooled import Largest, Spread, Won
+from backlit.engines.products import Product, tile
+from backlit.engines.thin import Thin
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = """
@@ -141,6 +145,7 @@ def test_without_llvmlite_one_is_told_what_to_install(monkeypatch: pytest.Monkey
 # ---------------------------------------------------------------------- processors that are not this one
 PROCESSORS = {
     "AVX-512": ("x86_64-unknown-linux-gnu", "skylake-avx512", {"avx512f": True, "avx2": True, "fma": True}),
+    "AVX-512 in halves": ("x86_64-unknown-linux-gnu", "znver4", {"avx512f": True, "avx2": True, "fma": True}),
     "AVX2": ("x86_64-unknown-linux-gnu", "haswell", {"avx2": True, "fma": True}),
     "AVX2 on Windows": ("x86_64-pc-windows-msvc", "haswell", {"avx2": True, "fma": True}),
     "SSE": ("x86_64-unknown-linux-gnu", "x86-64", {}),
@@ -157,8 +162,14 @@ _ACTIVATION = Fused(
 RECIPES = [
     _ACTIVATION, Reduced("maximum", "float32", "float32", True, True), Reduced("add", "float64", "float64", False, True),
     Gathered("uint8", "float32"), Extreme("float32", "argmax"), Fed("float32"), Told("float32"), Steps(),
-    Product("float32", "rows"), Product("float64", "columns"),
+    Product("float32", "rows"), Product("float64", "columns"), Product("float32", "columns", batch=True),
+    Thin("float32", "rows"), Thin("float64", "columns", batch=True), Fused((("float64", "same"),),
+    (Term("power", (0, 0), "float64"), Term("log1p", (1,), "float64")), ((2, "float32", "same"),), (), 0),
     Windowed("float32", True), Windowed("float64", False), Taken("float32", "int64", False), Taken("float64", "int32", True),
+    Largest((("float32", "along"), ("float32", "same")), (Term("add", (0, 1), "float32"),), "float32", "uint8", 4),
+    Largest((("float64", "strided"),), (), "float64", "uint16", 9), Spread("float32", "uint8", 4, False),
+    Spread("float64", "uint32", 25, True), Won("float32", "uint8", "kernel", 3, 2, True),
+    Won("float64", "uint16", "input", 1, 4, False), Parts(), Series(), Serve(),
 ]  # fmt: skip
 
 
@@ -175,7 +186,7 @@ def test_kernels_compile_for_processors_that_are_not_this_one(processor: str, ev
         assert len(target.machine.emit_object(target.module(recipe, "kernel"))) > 200, recipe
 
 
-@pytest.mark.parametrize("processor", ["AVX-512", "AVX2", "NEON"])
+@pytest.mark.parametrize("processor", ["AVX-512", "AVX-512 in halves", "AVX2", "NEON"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_tiles_stay_in_the_registers(processor: str, dtype: str, every_processor: None) -> None:
     target = objects.Target(*PROCESSORS[processor])

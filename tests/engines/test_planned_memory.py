@@ -13,7 +13,7 @@ import backlit as bl
 from backlit import layers
 from backlit.core.node import Leaf, Node
 from backlit.core.shapes import bind
-from backlit.engines.planned import _VIEWS
+from backlit.engines.pool import VIEWS
 
 ROWS = 32
 Dense = layers.Dense
@@ -66,7 +66,7 @@ def test_step_allots_nothing_and_grows_by_nothing(make: Any) -> None:
     before = np.setbufsize(128)  # as a run of the program does
     try:
         with np.errstate(all="ignore"):
-            for _ in range(3):
+            for _ in range(100):  # Python and NumPy keep small blocks for themselves at first
                 plan.step()
             tracemalloc.start()
             plan.step()
@@ -78,7 +78,7 @@ def test_step_allots_nothing_and_grows_by_nothing(make: Any) -> None:
     finally:
         tracemalloc.stop()
         np.setbufsize(before)
-    assert peak - start < 4096 + 2048 * any(isinstance(layer, layers.Embedding) for layer in make().layers)
+    assert peak - start < 4096
     assert now - start < 1024
 
 
@@ -87,7 +87,7 @@ def _alive(plan: Any) -> int:
     order = [unit for unit, _ in plan.lines]
     shown: dict[Node, Node] = {}
     for node in order:
-        view = node.op.name in _VIEWS and plan.value[node] is not None and not _moved(plan, node)
+        view = node.op.name in VIEWS and plan.value[node] is not None and not _moved(plan, node)
         shown[node] = shown.get(node.inputs[0], node.inputs[0]) if view and node.inputs else node
     last = {node: place for place, node in enumerate(order)}
     for place, node in enumerate(order):

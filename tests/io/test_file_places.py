@@ -67,7 +67,7 @@ def test_a_folder_that_may_only_be_read():
         before = (folder / "m.backlit").read_bytes()
         folder.chmod(0o555)
         said = in_a_process(
-            "import backlit.train.saving, safetensors.numpy\nbl.__version__\nif os.getuid() == 0:\n    os.setuid(65534)\n",
+            "import difflib, backlit.train.saving, safetensors.numpy\nbl.__version__\nif os.getuid() == 0:\n    os.setuid(65534)\n",
             folder / "m.backlit",
         )
         assert "FileError" in said and "can be written" in said

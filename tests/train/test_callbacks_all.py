@@ -450,7 +450,8 @@ def test_misspelt_callbacks_and_arguments():
 def test_the_bar_of_keras(capsys):
     fit(model(), cb.ProgbarLogger(), epochs=2, verbose=2)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" - ")[0] for line in lines] == ["Epoch 1/2", "3/3", "Epoch 2/2", "3/3"]
+    assert lines[0].startswith("engine: ")
+    assert [line.split(" - ")[0] for line in lines[1:]] == ["Epoch 1/2", "3/3", "Epoch 2/2", "3/3"]
 
 
 # ---------------------------------------------------------------------- history

@@ -24,10 +24,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def written(stream, monkeypatch, **options):
+def written(stream, monkeypatch, engine="planned", **options):
     monkeypatch.setattr(sys, "stdout", stream)
     model = bl.Sequential([Dense(1)])
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", engine=engine)
     model.fit(X, Y, **options)
     return stream.getvalue()
 
@@ -47,6 +47,15 @@ def test_no_control_characters_leave_for_a_file(monkeypatch, verbose):
     text = written(io.StringIO(), monkeypatch, epochs=2, batch_size=1, verbose=verbose)
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", text)
     assert len(text.splitlines()) == 4
+
+
+def test_one_line_says_what_auto_is(monkeypatch):
+    first, *rest = written(io.StringIO(), monkeypatch, engine="auto", batch_size=4).splitlines()
+    assert re.fullmatch(r"engine: (compiled|planned) \(.+\)", first) and len(rest) == 1
+    assert written(io.StringIO(), monkeypatch, engine="auto", verbose=0) == ""
+    model = bl.Sequential([Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.fit(X, Y, verbose=0).engine == model.engine == first.split()[1]
 
 
 def test_verbose_0_is_silent(monkeypatch, capsys):
@@ -120,7 +129,7 @@ def test_numbers_are_written_as_keras_writes_them(monkeypatch, value, text):
 def test_a_reader_that_goes_away_does_not_matter_to_the_numbers(tmp_path):
     code = (
         "import numpy as np, backlit as bl\n"
-        "m = bl.Sequential([bl.layers.Dense(1)]); m.compile('sgd', 'mse')\n"
+        "m = bl.Sequential([bl.layers.Dense(1)]); m.compile('sgd', 'mse', engine='planned')\n"
         "m.fit(np.zeros((10, 3)), np.zeros(10), epochs=3)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)

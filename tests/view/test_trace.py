@@ -1,6 +1,7 @@
 """The trace of a graph: the course's worked numbers, and what holds for any graph."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -245,11 +246,14 @@ def test_every_step_of_a_random_graph(drawn):
     close = {"rtol": 1e-9, "atol": 1e-9, "equal_nan": True}
     if any(node.dtype == "float32" for node in asked):  # what a record makes in float32 is traced in float64
         close |= {"rtol": 1e-4, "atol": 1e-4}
-    known = values([J], feed)
+    known = values(asked, feed)
     found = bl.grad(J, asked)
     slopes = values(found, feed)
+    places = Counter(t.reading.worked.place[node] for node in asked)
     for node, g in zip(asked, found, strict=True):
         place = t.reading.worked.place[node]
+        if places[place] > 1:
+            continue  # a node and its cast are one step in float64, whose derivative is the sum of theirs
         if place in t.reading.names and place in t.reading.reads:
             step = t[t.reading.names[place]]
             assert np.allclose(step.value, known[node], **close)

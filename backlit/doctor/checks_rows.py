@@ -1,0 +1,304 @@
+"""Whether the rows of X and y belong together, and whether the held-out rows are of the same kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..core.check import Check, Values
+from ..layers.dense import Dense
+from ..core.node import FLOATS
+from .checks_data import counts, keys
+from .programs import classes, network, points, sparse, values
+from .relation import LEVEL, Relation, enough, relation
+from .subject import HeadFacts, Subject
+
+_FIRST_ROWS, _ROWS = 200, 1000  # most relations show in a few
+_TARGETS = 8
+_MANY = 0.05
+
+
+def _spread(count: int, most: int) -> Any:
+    """At most so many places, evenly over all."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+class TargetsDoNotFollow(Check):
+    """Targets that go neither with a feature, nor with a product of two, nor with the targets of the nearest rows: as if X
+    or y had been shuffled alone.
+
+    It is said only where so many rows would have shown a relation that explains a tenth of y, and where there are other
+    rows than these: a table of all combinations can only be learnt by heart.
+    """
+
+    rules, phase, needs, sure = (28, 45), "data", ("x", "y"), 0.9
+    place, argument = "fit", "y"
+    why = "what is not in X cannot be learnt from it: the training rows are learnt by heart, others are guessed"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """The three tests, for networks whose first layer sees the whole row."""
+        if not _whole_row(subject):
+            return
+        for head in subject.heads:
+            found = _seen(subject, head, _FIRST_ROWS, LEVEL / 100)
+            if found is None or not found.seen:
+                found = _seen(subject, head, _ROWS, LEVEL)
+            if found is not None:
+                yield {
+                    "layer": None,
+                    "target": head.head.name,
+                    "rows": found.rows,
+                    "single": found.single,
+                    "pairs": found.pairs,
+                    "nearest": found.nearest,
+                    "alike": found.alike,
+                    "related": found.seen or _every_combination(subject.x[0]),
+                }
+
+    def wrong(self, v: Values) -> bool:
+        """No test sees a relation."""
+        return not v["related"]
+
+    def message(self, v: Values) -> str:
+        """What was looked at."""
+        return (
+            f"y does not follow from X in {v['rows']} rows: the y of the nearest rows go with a row's own by {v['alike']:.2f}"
+            " (chance: 0), and no feature does."
+        )
+
+    def fix(self, v: Values) -> str:
+        """Shuffle both together."""
+        return "one order for both: order = rng.permutation(len(X)); X, y = X[order], y[order]"
+
+    def bad(self) -> tuple[Any, ...]:
+        """Rows in another order than their targets."""
+        x = np.random.Generator(np.random.PCG64(5)).normal(size=(400, 4))
+        y = (x @ [1.0, -2.0, 0.5, 1.0])[np.random.Generator(np.random.PCG64(6)).permutation(400)]
+        return network(Dense(8, "relu"), Dense(1), loss="mse"), x, y
+
+    def good(self) -> tuple[Any, ...]:
+        """In the same order."""
+        x = np.random.Generator(np.random.PCG64(5)).normal(size=(400, 4))
+        return network(Dense(8, "relu"), Dense(1), loss="mse"), x, x @ [1.0, -2.0, 0.5, 1.0], {"epochs": 10}
+
+
+def _seen(subject: Subject, head: HeadFacts, most: int, chance: float) -> Relation | None:
+    """The tests on so many rows, if these are enough."""
+    rows = subject.some_rows(most)
+    if not enough(len(rows)):
+        return None
+    return relation(np.asarray(subject.x[0][rows]), _targets(head, np.asarray(subject.y[head.place][rows])), chance)
+
+
+def _whole_row(subject: Subject) -> bool:
+    """Whether there is one input, of numbers, and the first product sees all of a row."""
+    leaves, first = subject.facts.inputs, subject.facts.trained.first
+    wide = math.prod(dim for dim in leaves[0].shape[1:] if isinstance(dim, int))
+    return len(leaves) == 1 and leaves[0].dtype in FLOATS and any(one.fan_in == wide for one in first)
+
+
+def _targets(head: HeadFacts, y: Any) -> Any:
+    """The targets as columns of numbers: labels as one column a class."""
+    if head.head.loss.labels:
+        y = y.reshape(-1, 1) == np.unique(y)[:_TARGETS]
+    y = y.reshape(len(y), -1)
+    return y[:, _spread(y.shape[1], _TARGETS)].astype(np.float64)
+
+
+def _every_combination(x: Any) -> bool:
+    """Whether the rows are all combinations of the values of their columns."""
+    x = np.asarray(x).reshape(len(x), -1)
+    total = 1
+    for column in x.T:
+        total *= len(np.unique(column))
+        if total > len(x):
+            return False
+    return len(np.unique(x, axis=0)) == total
+
+
+class ConflictingLabels(Check):
+    """Rows of X that stand there several times with different labels. Coincidences do not count: rows of a few discrete
+    columns meet by chance, and then both answers may be right."""
+
+    rules, phase, needs = (29, 28), "data", ("x", "y", "whole")
+    place, argument = "fit", "y"
+    why = "of two answers to the same question a network can give one: the other one is always wrong"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """The share of such rows and the best accuracy that they leave."""
+        if subject.rows > _MOST_KEYED:
+            return
+        for head in subject.heads:
+            labels = _labels(subject, head)
+            if labels is not None and len(labels) > 1:
+                _, row = np.unique(keys(subject.x), return_inverse=True)
+                table = np.zeros((row.max() + 1, labels.max() + 1), dtype=np.int64)
+                np.add.at(table, (row, labels), 1)
+                mixed = (table > 0).sum(axis=1) > 1
+                yield {
+                    "layer": None,
+                    "conflicting": float(table[mixed].sum() / len(labels)),
+                    "best_accuracy": float(table.max(axis=1).sum() / len(labels)),
+                    "rows": _example(row, mixed),
+                    "by_chance": _coincidences(subject.x) if mixed.any() else 0.0,
+                }
+
+    def wrong(self, v: Values) -> bool:
+        """More than one row in twenty, where hardly one pair would meet by chance."""
+        return bool(v["conflicting"] > _MANY and v["by_chance"] < 1)
+
+    def message(self, v: Values) -> str:
+        """How many, and what that means."""
+        such = f"such as rows {' and '.join(map(str, v['rows']))}"
+        return (
+            f"{v['conflicting']:.0%} of the rows have an equal row with another y ({such}): no accuracy above "
+            f"{v['best_accuracy']:.1%} is possible."
+        )
+
+    def fix(self, v: Values) -> str:
+        """Look at them."""
+        return f"look at X[{v['rows'][0]}], X[{v['rows'][1]}] and their y: correct the label, or leave one of them out"
+
+    def bad(self) -> tuple[Any, ...]:
+        """A third of the rows again, with the other label."""
+        x, y = points(), classes(2)
+        both = np.concatenate([x, x[:32]]), np.concatenate([y, 1 - y[:32]])
+        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), *both
+
+    def good(self) -> tuple[Any, ...]:
+        """Every row once."""
+        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), classes(2)
+
+
+_MOST_KEYED = 20_000
+
+
+def _labels(subject: Subject, head: HeadFacts) -> Any:
+    """One class number for each example, or None."""
+    y = np.asarray(subject.y[head.place])
+    if not head.of_classes or y.ndim > 2:
+        return None
+    if head.head.loss.labels and y.ndim == 1:
+        return y.astype(np.int64) - min(0, int(y.min()))
+    t = subject.targets(head)
+    if y.ndim == 2 and y.shape[1] > 1:
+        return y.argmax(axis=1) if t.one_hot else None
+    return y.reshape(-1).astype(np.int64) if t.values == (0.0, 1.0) else None
+
+
+def _example(row: Any, mixed: Any) -> list[int]:
+    """Two rows that are equal."""
+    if not mixed.any():
+        return []
+    return [int(place) for place in np.flatnonzero(row == np.flatnonzero(mixed)[0])[:2]]
+
+
+def _coincidences(parts: list[Any]) -> float:
+    """How many pairs of rows would be equal if the columns had nothing to do with one another."""
+    chance = 1.0
+    for part in parts:
+        flat = np.reshape(part, (len(part), -1))
+        for column in _spread(flat.shape[1], 16):
+            shares = np.unique(flat[:, column], return_counts=True)[1] / len(flat)
+            chance *= float((shares**2).sum()) - 1 / len(flat)
+    return chance * len(parts[0]) ** 2 / 2
+
+
+class ShiftedValidation(Check):
+    """Held-out rows whose numbers have another mean or another spread than those that are trained on: a scaler that was
+    forgotten or fitted anew, pictures that were inverted."""
+
+    rules, phase, needs = (27, 56), "data", ("x", "validation")
+    place, argument = "fit", "validation_data"
+    rank = "judging"
+    why = "the network is judged on numbers that it never met: what it shows there says nothing of its training"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """The median shift of the features' means, in training deviations, and the median ratio of the deviations."""
+        for leaf, here, there in zip(subject.facts.inputs, subject.x, subject.validation.x, strict=True):
+            if leaf.dtype in FLOATS and min(len(here), len(there)) >= 20:
+                own, held = (_sample(part) for part in (here, there))
+                std = own.std(axis=0)
+                use = std > 1e-6 * max(1e-30, float(np.abs(own).max()))
+                if use.any():
+                    moved = np.abs(held.mean(axis=0) - own.mean(axis=0))[use] / std[use]
+                    yield {
+                        "layer": None,
+                        "input": leaf.name,
+                        "shift": float(np.median(moved)),
+                        "spread": float(np.median(held.std(axis=0)[use] / std[use])),
+                        "mean": float(own.mean()),
+                        "validation_mean": float(held.mean()),
+                    }
+
+    def wrong(self, v: Values) -> bool:
+        """Half of the features are shifted by more than a deviation, or spread twice or half as much."""
+        return bool(v["shift"] > 1 or not 0.5 <= v["spread"] <= 2)
+
+    def message(self, v: Values) -> str:
+        """Both."""
+        means = f"mean {v['validation_mean']:.3g}, in training {v['mean']:.3g}"
+        how = f"shifted by {v['shift']:.2g} standard deviations and spread {v['spread']:.2g} times as much ({means})"
+        return f"the validation rows are not like those that are trained on: features of {v['input']} are {how}."
+
+    def fix(self, v: Values) -> str:
+        """One scaling for both."""
+        return "the same preparation of X for both: scale the validation rows with the training rows' mean and deviation"
+
+    def bad(self) -> tuple[Any, ...]:
+        """Held-out rows that were not scaled."""
+        held = {"validation_data": (50 * points()[:30] + 200, classes(3)[:30])}
+        return network(Dense(8, "relu"), Dense(3), loss=sparse()), points()[30:], classes(3)[30:], held
+
+    def good(self) -> tuple[Any, ...]:
+        """Scaled in the same way."""
+        held = {"validation_data": (points()[:30], classes(3)[:30])}
+        return network(Dense(8, "relu"), Dense(3), loss=sparse()), points()[30:], classes(3)[30:], held
+
+
+def _sample(part: Any) -> Any:
+    """Some rows and columns as numbers."""
+    some = np.asarray(part[_spread(len(part), 500)])
+    flat = some.reshape(len(some), -1)
+    return flat[:, _spread(flat.shape[1], 256)].astype(np.float64)
+
+
+class RareClass(Check):
+    """A class with less than a tenth of the commonest one's rows, where no weights make up for it."""
+
+    rules, phase, needs, severity = (25,), "data", ("x", "y", "whole"), "note"
+    place, argument = "fit", "class_weight"
+    why = "accuracy is high without a single right answer for the rare class: look at its recall"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """How many rows the rarest and the commonest class have."""
+        for head in subject.heads:
+            found = counts(subject.y[head.place], head) if head.of_classes else None
+            if found and len(found) > 1:
+                rare, common = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
+                weighted = subject.w[head.place] is not None
+                yield {"layer": None, "class": rare, "rows": found[rare], "common": found[common], "weighted": weighted}
+
+    def wrong(self, v: Values) -> bool:
+        """Less than a tenth, and no weights."""
+        return bool(v["rows"] < 0.1 * v["common"] and not v["weighted"])
+
+    def message(self, v: Values) -> str:
+        """The numbers."""
+        return f"class {v['class']} has {v['rows']} rows, the commonest one {v['common']}."
+
+    def fix(self, v: Values) -> str:
+        """Weights."""
+        return "model.fit(X, y, class_weight='balanced')"
+
+    def bad(self) -> tuple[Any, ...]:
+        """Four of 96."""
+        y = (points()[:, 0] > np.sort(points()[:, 0])[-5]).astype(int)
+        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), y
+
+    def good(self) -> tuple[Any, ...]:
+        """Half of them."""
+        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), classes(2)

@@ -1,0 +1,104 @@
+"""Whether y depends on x at all, as far as the rows show it: three tests, of which each sees what the others may miss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_FEATURES = 64  # of which products are made, and in whose space rows are near
+_ROWS = 500  # whose nearest ones are looked for
+_NEAREST = 5
+LEVEL = 0.05  # the chance that any of the tests sees a relation where there is none
+_SHARE = 0.1  # of the variance of y: a relation that explains so much
+_POWER = 0.99  # must be found with this probability, or else nothing is said
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What the tests saw, in standard deviations of chance: of single features, of products of two, of the nearest rows.
+    Tests after the one that sees a relation are not made (NaN). `alike`: how the y of the nearest rows goes with the
+    row's own, from -1 to 1. `seen`: whether any sees a relation."""
+
+    rows: int
+    single: float
+    pairs: float
+    nearest: float
+    alike: float
+    seen: bool
+
+
+def quantile(chance: float) -> float:
+    """The number of standard deviations that a normal variable exceeds, on either side, with this probability."""
+    low, high = 0.0, 40.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.erfc(middle / math.sqrt(2)) > chance else (low, middle)
+    return high
+
+
+def enough(rows: int) -> bool:
+    """Whether a relation that explains a tenth of y is found in so many rows nearly always (Fisher's transform of a
+    correlation has the deviation 1 / √(rows - 3))."""
+    wanted = (quantile(LEVEL) + quantile(2 * (1 - _POWER))) / math.atanh(math.sqrt(_SHARE))
+    return rows >= wanted**2 + 3
+
+
+def relation(x: Any, y: Any, chance: float = LEVEL) -> Relation | None:
+    """What the tests say of x (rows, features) and y (rows, targets); None where one of them never changes.
+
+    `chance` is that of seeing a relation where there is none. Each test gets a third of the level, shared out among all it looks at (Bonferroni).
+    """
+    x, y = _standard(x), _standard(y)
+    if not x.size or not y.size:
+        return None
+    level = chance / 3 / y.shape[1]
+    single = _single(x, y)
+    if single > quantile(level / x.shape[1]):
+        return Relation(len(x), single, math.nan, math.nan, math.nan, True)
+    some = x[:, np.unique(np.linspace(0, x.shape[1] - 1, _FEATURES).astype(int))]
+    pairs = _pairs(some, y)
+    if pairs > quantile(level / (some.shape[1] * (some.shape[1] + 1) / 2)):
+        return Relation(len(x), single, pairs, math.nan, math.nan, True)
+    some = np.unique(np.linspace(0, len(x) - 1, _ROWS).astype(int))
+    nearest, alike = _nearest((x if x.shape[1] <= _FEATURES else _projected(x))[some], _standard(y[some]))
+    return Relation(len(x), single, pairs, nearest, alike, nearest > quantile(level))
+
+
+def _standard(values: Any) -> Any:
+    values = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+    values = values[:, np.ptp(values, axis=0) > 0]
+    return (values - values.mean(axis=0)) / values.std(axis=0)
+
+
+def _single(x: Any, y: Any) -> float:
+    """The largest correlation of a feature with a target."""
+    return float(np.abs(x.T @ y).max()) / math.sqrt(len(x))
+
+
+def _pairs(x: Any, y: Any) -> float:
+    """The largest correlation of a product of two features, or of a square, with a target."""
+    around = (x**2).T @ (x**2) - (x.T @ x) ** 2 / len(x)
+    spread = np.where(around > 1e-9 * len(x), np.sqrt(np.maximum(around, 1e-30)), np.inf)
+    return float(max(np.abs((x.T @ (x * column[:, np.newaxis])) / spread).max() for column in y.T))
+
+
+def _projected(x: Any) -> Any:
+    """Fewer columns that keep the distances, about (Johnson and Lindenstrauss)."""
+    return x @ np.random.Generator(np.random.PCG64(3)).normal(size=(x.shape[1], _FEATURES))
+
+
+def _nearest(x: Any, y: Any) -> tuple[float, float]:
+    """Moran's I of the nearest rows, in its standard deviations and as it is; the largest of all targets."""
+    rows, near = len(x), min(_NEAREST, len(x) - 1)
+    squares = np.einsum("ij,ij->i", x, x)
+    far = squares[:, np.newaxis] + squares - 2 * (x @ x.T)
+    np.fill_diagonal(far, np.inf)
+    linked = np.argpartition(far, near - 1, axis=1)[:, :near]
+    both = int((linked[linked] == np.arange(rows)[:, np.newaxis, np.newaxis]).sum())  # of which each is near the other
+    deviation = math.sqrt((rows * near + both) / near**2)  # of the sum of y y' / near over linked rows
+    alike = np.einsum("ij,ij->j", y, y[linked].sum(axis=1)) / near
+    best = int(np.argmax(np.abs(alike + rows / (rows - 1))))
+    return float(abs(alike[best] + rows / (rows - 1)) / deviation), float(alike[best] / rows)
