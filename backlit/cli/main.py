@@ -35,7 +35,7 @@ Exit codes:
   0    all went well
   1    the run failed
   2    a wrong command line, or a file that is not there
-  3    the data cannot be used, or `check` found errors in them
+  3    the data cannot be used, or `check` found errors
   130  interrupted; a training that had begun is saved first"""
 
 

@@ -34,6 +34,16 @@ _lock = threading.RLock()
 _origin = threading.local()
 
 
+def _unlock() -> None:
+    """In the child of a fork: the thread that held the lock stayed with the parent."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
 class Node:
     """One value of a graph: a record applied to other nodes.
 
@@ -464,7 +474,8 @@ def _bits(value: Any) -> Any:
         return "float", value.hex()
     if type(value) is tuple:
         return tuple(map(_bits, value))
-    if type(value).__eq__ is object.__eq__:  # the node holds it: a layer in a key would stay for good
+    by_identity: Any = object.__eq__
+    if type(value).__eq__ is by_identity:  # the node holds it: a layer in a key would stay for good
         return type(value), id(value)
     return type(value), value
 

@@ -22,6 +22,7 @@ _SAME = 1e-6
 
 def losses(head: HeadFacts, y: Any, p: Any) -> Any:
     """The loss of an example whose targets all are one of `y`, for each of the outputs `p`: (targets, outputs)."""
+    assert head.each is not None
     cost, target, output = head.each
     rows = len(y) * len(p)
     shapes = bind(target.shape, rows), bind(output.shape, rows)
@@ -79,14 +80,22 @@ class TargetsBeyondTheLoss(Check):
 
     def message(self, v: Values) -> str:
         """What the loss makes of them."""
-        what = f"falls to {v['smallest_loss']:.3g} for them" if v["smallest_loss"] < 0 else "is smallest at one output for all"
-        return f"y is {v['smallest_y']:.4g} … {v['largest_y']:.4g}, but {v['loss']} takes it for probabilities and {what}."
+        what = (
+            f"falls to {v['smallest_loss']:.3g} for them"
+            if v["smallest_loss"] < 0
+            else "is smallest at one output for all"
+        )
+        return (
+            f"y is {v['smallest_y']:.4g} … {v['largest_y']:.4g}, but {v['loss']} takes it for probabilities and {what}."
+        )
 
     def fix(self, v: Values) -> str:
         """The loss for numbers, or that for labels."""
         if v["labels"]:
             units = int(v["largest_y"]) + 1
-            return f"Dense({units}, activation='softmax') with SparseCategoricalCrossentropy() for labels 0 … {units - 1}"
+            return (
+                f"Dense({units}, activation='softmax') with SparseCategoricalCrossentropy() for labels 0 … {units - 1}"
+            )
         return "a layer without an activation and loss='mse' for numbers"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
@@ -103,10 +112,8 @@ class TargetsBeyondTheLoss(Check):
 
 
 def _entropy(y: Any, p: Any) -> Any:
-    from ..ops.elementwise import clip, log
-    from ..ops.reduce import mean
-
-    p = clip(p, 1e-7, 1 - 1e-7)
+    log, mean = registry.lookup("op.log"), registry.lookup("op.mean")
+    p = registry.lookup("op.clip")(p, 1e-7, 1 - 1e-7)
     return -mean(y * log(p) + (1 - y) * log(1 - p), axis=-1)
 
 
@@ -180,17 +187,17 @@ class DistanceOnYesAndNo(Check):
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The best output for three yes in ten."""
         for head in subject.heads:
-            if head.reading.kind == "number" and head.classes == 1 and head.each is not None:
-                if subject.targets(head).values == (0.0, 1.0):
-                    tried = np.linspace(0, 1, 21)
-                    no, yes = losses(head, np.array([0.0, 1.0]), tried)
-                    yield {
-                        "layer": head.layer,
-                        "loss": head.loss,
-                        "best_for_three_in_ten": float(tried[np.argmin(0.7 * no + 0.3 * yes)]),
-                        "free": not head.bounds.inside(0, 1),
-                        "metrics": head.counting,
-                    }
+            alone = head.reading.kind == "number" and head.classes == 1 and head.each is not None
+            if alone and subject.targets(head).values == (0.0, 1.0):
+                tried = np.linspace(0, 1, 21)
+                no, yes = losses(head, np.array([0.0, 1.0]), tried)
+                yield {
+                    "layer": head.layer,
+                    "loss": head.loss,
+                    "best_for_three_in_ten": float(tried[np.argmin(0.7 * no + 0.3 * yes)]),
+                    "free": not head.bounds.inside(0, 1),
+                    "metrics": head.counting,
+                }
 
     def wrong(self, v: Values) -> bool:
         """It is far from 0.3, or the output is no probability and hits are counted."""
@@ -206,7 +213,11 @@ class DistanceOnYesAndNo(Check):
 
     def fix(self, v: Values) -> str:
         """The cross-entropy."""
-        return "Dense(1, activation='sigmoid') with loss='binary_crossentropy'" if v["free"] else "loss='binary_crossentropy'"
+        return (
+            "Dense(1, activation='sigmoid') with loss='binary_crossentropy'"
+            if v["free"]
+            else "loss='binary_crossentropy'"
+        )
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """What fits the targets."""

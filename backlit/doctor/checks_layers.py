@@ -26,6 +26,7 @@ from .subject import GraphFacts, Subject
 
 _HALF = 0.5
 _FEW = 2  # rows from which a mean and a deviation are taken
+_SAME = 4  # rows that are predicted once with some rows and once with others
 _CHANNELS = (1, 3, 4)
 
 
@@ -152,7 +153,9 @@ class NormalizedByFewRows(Check):
 
     rules, phase, needs = (53, 31, 54), "data", ("x", "settings")
     argument = "batch_size"
-    why = "a single number is its own mean: normalized it is 0, whatever it was; the sign of a difference is left of two"
+    why = (
+        "a single number is its own mean: normalized it is 0, whatever it was; the sign of a difference is left of two"
+    )
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """How many numbers each mean over a batch is taken from."""
@@ -192,6 +195,50 @@ class NormalizedByFewRows(Check):
         """Batches of 32."""
         layers = Dense(8, use_bias=False), BatchNormalization(), Activation("relu"), Dense(3)
         return network(*layers, loss=sparse()), points()[:40], classes(3)[:40], {"batch_size": 32}
+
+
+class BiasBeforeNormalization(Check):
+    """A bias whose sums are then reduced by their mean over the batch, which takes the bias away again."""
+
+    rules, severity = (53,), "note"
+    argument = "use_bias"
+    why = "the mean over the batch holds the bias, too: it has no effect and no gradient"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """For each layer with a bias whether what follows first is such a mean."""
+        wiring = subject.facts.wiring
+        for one in wiring.products:
+            if biases := wiring.biases(one):
+                users = wiring.users[wiring.shifted(one)]
+                taken = any(user.op.name in ("mean", "sum") and 0 in user.attrs["axis"] for user in users)
+                lost = taken and any(user.op.name == "subtract" for user in users)
+                yield {"layer": one.layer, "numbers": sum(leaf.array.size for leaf in biases), "lost": lost}
+
+    def wrong(self, v: Values) -> bool:
+        """It is."""
+        return bool(v["lost"])
+
+    def message(self, v: Values) -> str:
+        """How many numbers do nothing."""
+        return f"batch normalization takes the mean away, and with it the {v['numbers']} numbers of the bias."
+
+    def fix(self, v: Values) -> str:
+        """No bias."""
+        return "use_bias=False in the layer before BatchNormalization()"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """No bias."""
+        return Repair(layers={v["layer"]: {"use_bias": False}})
+
+    def bad(self) -> tuple[Any, ...]:
+        """A bias in front of batch normalization."""
+        layers = Dense(8), BatchNormalization(), Activation("relu"), Dense(3)
+        return network(*layers, loss=sparse()), points(), classes(3)
+
+    def good(self) -> tuple[Any, ...]:
+        """None."""
+        layers = Dense(8, use_bias=False), BatchNormalization(), Activation("relu"), Dense(3)
+        return network(*layers, loss=sparse()), points(), classes(3)
 
 
 # ---------------------------------------------------------------------- softmax between layers
@@ -273,11 +320,12 @@ class MixedExamples(Check):
     def measure(self, subject: Subject) -> Iterator[Values]:
         """Whether outputs of rows change when another row does."""
         facts = subject.facts
-        rows = subject.some_rows(4)
-        if len(rows) < 3:
+        rows = subject.some_rows(3 * _SAME)
+        if len(rows) < 3 * _SAME:
             return
-        given = [np.asarray(part[rows]) for part in subject.x]
-        other = [np.concatenate([part[-1:], part[1:]]) for part in given]
+        parts = [np.asarray(part[rows]) for part in subject.x]
+        given = [part[: 2 * _SAME] for part in parts]
+        other = [np.concatenate([part[2 * _SAME :], part[_SAME : 2 * _SAME]]) for part in parts]
         roots = facts.linear.given
         order = topological(roots)
         one, two = (
@@ -321,16 +369,15 @@ def _over(mixing: Node) -> str:
 
 
 def _over_rows(x: Any) -> Any:
-    from ..ops.reduce import mean
-
-    return x - mean(x, axis=0, keepdims=True)
+    return x - registry.lookup("op.mean")(x, axis=0, keepdims=True)
 
 
 def _mixes(node: Node, one: Any, two: Any) -> bool:
     """Whether the numbers of the rows that did not change changed."""
-    if node.several or node.shape[:1] != (M,) or node not in one:
+    if node.several or node.shape[:1] != (M,) or node not in one or not one[node].size:
         return False
-    a, b = one[node][1:], two[node][1:]
+    a, b = one[node], two[node]
+    a, b = (part.reshape(2 * _SAME, -1)[_SAME:] for part in (a, b))
     return not np.allclose(a, b, rtol=1e-3, atol=1e-5 * max(1e-30, float(np.abs(a).max(initial=0.0))), equal_nan=True)
 
 
@@ -365,7 +412,11 @@ class OutputWithoutInput(Check):
 
     def bad(self) -> tuple[Any, ...]:
         """A layer that forgets what it is given."""
-        return network(Dense(8, "relu"), Lambda(_forgets, name="forgets"), Dense(3), loss=sparse()), points(), classes(3)
+        return (
+            network(Dense(8, "relu"), Lambda(_forgets, name="forgets"), Dense(3), loss=sparse()),
+            points(),
+            classes(3),
+        )
 
     def good(self) -> tuple[Any, ...]:
         """One that does not."""
@@ -373,9 +424,7 @@ class OutputWithoutInput(Check):
 
 
 def _forgets(x: Any) -> Any:
-    from ..ops.index import ones_like
-
-    return ones_like(x)
+    return registry.lookup("op.ones_like")(x)
 
 
 class ChannelsFirst(Check):

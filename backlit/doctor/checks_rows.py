@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from ..core.check import Check, Values
-from ..layers.dense import Dense
+from ..core.check import Check, Repair, Values
 from ..core.node import FLOATS
+from ..layers.dense import Dense
 from .checks_data import counts, keys
-from .programs import classes, network, points, sparse, values
-from .relation import LEVEL, Relation, enough, relation
+from .programs import classes, network, points, sparse
+from .relation import Relation, enough, plain_relation, relation
 from .subject import HeadFacts, Subject
 
 _FIRST_ROWS, _ROWS = 200, 1000  # most relations show in a few
@@ -43,9 +43,7 @@ class TargetsDoNotFollow(Check):
         if not _whole_row(subject):
             return
         for head in subject.heads:
-            found = _seen(subject, head, _FIRST_ROWS, LEVEL / 100)
-            if found is None or not found.seen:
-                found = _seen(subject, head, _ROWS, LEVEL)
+            found = _tested(plain_relation, subject, head, _FIRST_ROWS) or _tested(relation, subject, head, _ROWS)
             if found is not None:
                 yield {
                     "layer": None,
@@ -85,12 +83,14 @@ class TargetsDoNotFollow(Check):
         return network(Dense(8, "relu"), Dense(1), loss="mse"), x, x @ [1.0, -2.0, 0.5, 1.0], {"epochs": 10}
 
 
-def _seen(subject: Subject, head: HeadFacts, most: int, chance: float) -> Relation | None:
-    """The tests on so many rows, if these are enough."""
+def _tested(
+    test: Callable[[Any, Any], Relation | None], subject: Subject, head: HeadFacts, most: int
+) -> Relation | None:
+    """What the test says of so many rows, if these are enough."""
     rows = subject.some_rows(most)
     if not enough(len(rows)):
         return None
-    return relation(np.asarray(subject.x[0][rows]), _targets(head, np.asarray(subject.y[head.place][rows])), chance)
+    return test(np.asarray(subject.x[0][rows]), _targets(head, np.asarray(subject.y[head.place][rows])))
 
 
 def _whole_row(subject: Subject) -> bool:
@@ -246,7 +246,9 @@ class ShiftedValidation(Check):
 
     def fix(self, v: Values) -> str:
         """One scaling for both."""
-        return "the same preparation of X for both: scale the validation rows with the training rows' mean and deviation"
+        return (
+            "the same preparation of X for both: scale the validation rows with the training rows' mean and deviation"
+        )
 
     def bad(self) -> tuple[Any, ...]:
         """Held-out rows that were not scaled."""
@@ -293,6 +295,10 @@ class RareClass(Check):
     def fix(self, v: Values) -> str:
         """Weights."""
         return "model.fit(X, y, class_weight='balanced')"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """Weights by class."""
+        return Repair(fit={"class_weight": "balanced"})
 
     def bad(self) -> tuple[Any, ...]:
         """Four of 96."""

@@ -165,16 +165,17 @@ def _pace(course: Course) -> dict[str, Any] | None:
     if course.constant is None or len(course.looks) < 2 or steps < _TRIAL:
         return None
     inner = [look for look in course.looks[1:-1] if 0.25 * steps <= look.step <= 0.75 * steps]
-    if course.probe.noisy or end.step < steps or not inner:
+    if end.step < steps or not inner:
         before, fell, noise = _falls(course.losses)
     else:
         first, middle = course.looks[0], min(inner, key=lambda look: abs(look.step - steps / 2))
-        before, fell = (first.data - middle.data) / middle.step, (middle.data - end.data) / (end.step - middle.step)
+        levels = [look.steady - look.penalty for look in (first, middle, end)]
+        before, fell = (levels[0] - levels[1]) / middle.step, (levels[1] - levels[2]) / (end.step - middle.step)
         noise = 0.0
     kernels, optimizer = course.probe.kernels, course.model.optimizer
     return {
         "layer": None,
-        "loss": end.data if end.step == steps else course.recent,
+        "loss": end.steady - end.penalty if end.step == steps else course.recent,
         "constant": course.constant,
         "fall_per_epoch": fell * course.per_epoch,
         "share_of_the_first_half": fell / before if before > 0 else math.inf,
@@ -189,8 +190,8 @@ def _pace(course: Course) -> dict[str, Any] | None:
 
 
 def _falls(losses: Any) -> tuple[float, float, float]:
-    """The fall of the loss a step in both halves of a training, from the means of its quarters, where dropout makes
-    single looks noisy or there are too few; and twice its standard error."""
+    """The fall of the loss a step in both halves of a training, from the means of its quarters, where there are too few
+    looks; and twice its standard error."""
     means = [float(np.mean(part)) for part in np.array_split(losses, 4)]
     spread = float(np.std(np.diff(losses))) / math.sqrt(2)
     apart = len(losses) / 4
@@ -329,6 +330,7 @@ class PenaltyOutweighsData(Check):
 
     rules, phase, needs = (51,), "during", ("course",)
     rank = "structure"
+    argument = "kernel_regularizer"
     why = "the weights follow the penalty towards 0, whatever the data say"
 
     def measure(self, subject: Subject) -> Iterator[Values]:

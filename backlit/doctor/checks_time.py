@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import registry
 from ..core.check import Check, Repair, Values
 from ..core.grad import reverse
 from ..core.node import FLOATS, Node
@@ -15,8 +16,6 @@ from ..layers.activation import Activation
 from ..layers.dense import Dense
 from ..layers.initializers import RandomUniform
 from ..layers.lambda_ import Lambda
-from ..ops.elementwise import rint
-from ..ops.index import ones_like
 from ..train.optimizers import Optimizer
 from . import repairs
 from .programs import classes, network, points, sparse, values
@@ -37,6 +36,7 @@ class DeadUnits(Check):
     that nothing can turn them on again."""
 
     rules, phase, needs = (37, 42), "during", ("course",)
+    argument = "activation"
     why = "where the activation's derivative is 0 for every row, the weights before it get no gradient"
     explains = ("never_updated", *SLOW)
 
@@ -78,6 +78,10 @@ class DeadUnits(Check):
             return "bias_initializer='zeros' and kernel_initializer='he_normal', or activation='leaky_relu'"
         return f"learning_rate={v['learning_rate'] / 10:.1g}, or activation='leaky_relu'"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """Another start, or shorter steps."""
+        return repairs.alive(v, subject)
+
     def bad(self) -> tuple[Any, ...]:
         """Negative weights behind a ReLU."""
         hidden = Dense(16, "relu"), Dense(16, "relu", kernel_initializer=RandomUniform(-0.5, -0.05))
@@ -106,6 +110,7 @@ class SaturatedUnits(Check):
     row, while little is learnt."""
 
     rules, phase, needs = (38, 17), "during", ("course",)
+    argument = "kernel_initializer"
     why = "where the activation is flat, the gradient that gets through is next to nothing"
     explains = ("vanishing_gradient", "fading_gradient", *SLOW)
 
@@ -139,6 +144,10 @@ class SaturatedUnits(Check):
             return "kernel_initializer='glorot_uniform', the default, and X scaled by bl.layers.Normalization()"
         return "a smaller learning_rate, or activation='relu'"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """Smaller first weights of scaled inputs, where it was so from the start."""
+        return repairs.unsaturated(v, subject) if v["at_the_start"] > _FLAT else None
+
     def bad(self) -> tuple[Any, ...]:
         """A factor before the tanh."""
         layers = [Dense(16), Lambda(_scaled_up), Activation("tanh"), Dense(3)]
@@ -160,6 +169,7 @@ class VanishingGradient(Check):
 
     rules, phase, needs = (39, 15), "first step", ("course",)
     rank = "structure"
+    argument = "activation"
     why = "every layer multiplies the gradient by its weights and slopes; where both are small, nothing arrives below"
     explains = ("fading_gradient",)
 
@@ -191,6 +201,10 @@ class VanishingGradient(Check):
         """Activations and first weights that let it through."""
         return "activation='relu' with kernel_initializer='he_normal', or BatchNormalization() between the layers"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """ReLUs."""
+        return repairs.relus(subject)
+
     def bad(self) -> tuple[Any, ...]:
         """Eight sigmoids."""
         layers = [Dense(16, "sigmoid") for _ in range(8)]
@@ -208,6 +222,7 @@ class FadingGradient(Check):
 
     rules, phase, needs = (39, 15), "after", ("course",)
     rank = "structure"
+    argument = "activation"
     why = "the layers between let so little of the gradient through that those below stand still"
     explains = SLOW
 
@@ -240,6 +255,10 @@ class FadingGradient(Check):
         """Activations and first weights that let it through."""
         return "activation='relu' with kernel_initializer='he_normal', or BatchNormalization() between the layers"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """ReLUs."""
+        return repairs.relus(subject)
+
     def bad(self) -> tuple[Any, ...]:
         """Sigmoids, plain steps."""
         layers = [Dense(16, "sigmoid") for _ in range(4)]
@@ -259,6 +278,7 @@ class NoPathForGradient(Check):
     rules, phase, needs = (42,), "first step", ("course",)
     rank = "structure"
     grounds = "proof"
+    argument = "activation"
     why = "without a derivative there is no direction to change these weights in: they stay as they are"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -301,7 +321,7 @@ class NoPathForGradient(Check):
 
 
 def _rounded(p: Any) -> Any:
-    return rint(p)
+    return registry.lookup("op.round").node(p)
 
 
 def _no_path(gradient: Node) -> bool:
@@ -319,7 +339,7 @@ def _stops(order: list[Node], leaves: set[Any]) -> list[Node]:
         if node.several or any(i.several or i.dtype not in FLOATS for i in inputs):
             continue
         if node.dtype not in FLOATS or all(
-            g is None for g in reverse([node], [ones_like.node(node)], inputs, stop=True)
+            g is None for g in reverse([node], [registry.lookup("op.ones_like").node(node)], inputs, stop=True)
         ):
             found.append(node)
     return found
@@ -330,6 +350,7 @@ class NeverUpdated(Check):
 
     rules, phase, needs = (42,), "after", ("course",)
     rank = "symptom"
+    argument = "activation"
     why = "what lies behind these weights has the derivative 0 for every row"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -377,10 +398,11 @@ def _nothing(z: Any) -> Any:
 
 # ---------------------------------------------------------------------- from epoch to epoch
 class Overfitting(Check):
-    """A held-out loss that rises while that of the training falls: at the end three evaluations in a row are at least a
-    tenth and three deviations above the best one. What callbacks stopped early is left alone."""
+    """A held-out loss that rises while that of the training falls: at the end three evaluations in a row are above the
+    best one, by a tenth of it, by a tenth of what a constant prediction costs, and by three deviations. What callbacks
+    stopped early is left alone."""
 
-    rules, phase, needs = (49,), "after", ("history", "settings")
+    rules, phase, needs = (49,), "after", ("history", "course")
     place = "fit"
     argument = "epochs"
     why = "from the best epoch on the network learns the training rows by heart"
@@ -388,7 +410,7 @@ class Overfitting(Check):
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The held-out losses: the best one, when, the last ones, and how much they scatter."""
         rows = [row for row in subject.history if "val_loss" in row]
-        if len(rows) > _IN_A_ROW + 1 and len(subject.history) >= subject.settings.get("epochs", 1):
+        if len(rows) > _IN_A_ROW + 1 and len(subject.history) >= subject.course.epochs:
             held = np.array([row["val_loss"] for row in rows], dtype=float)
             best = int(held.argmin())
             yield {
@@ -398,6 +420,7 @@ class Overfitting(Check):
                 "least_of_the_last": float(held[-_IN_A_ROW:].min())
                 if best < len(held) - _IN_A_ROW
                 else float(held[best]),
+                "constant": subject.course.constant or 0.0,
                 "scatter": float(np.median(np.abs(np.diff(held, 2)))) / math.sqrt(6) * 1.48,
                 "train_then": float(rows[best]["loss"]),
                 "train": float(rows[-1]["loss"]),
@@ -405,9 +428,10 @@ class Overfitting(Check):
             }
 
     def wrong(self, v: Values) -> bool:
-        """It fell at first; it is higher by a tenth and by three deviations; the training's is lower."""
+        """It fell at first, and has risen by all three; the training's is lower."""
         risen = v["least_of_the_last"] - v["best"] if v["best_epoch"] > 1 else 0.0
-        return bool(risen > max(0.1 * abs(v["best"]), 3 * v["scatter"]) and v["train"] < v["train_then"])
+        least = max(0.1 * abs(v["best"]), 0.1 * v["constant"], 3 * v["scatter"])
+        return bool(risen > least and v["train"] < v["train_then"])
 
     def message(self, v: Values) -> str:
         """Best and last."""
@@ -425,7 +449,7 @@ class Overfitting(Check):
 
     def bad(self) -> tuple[Any, ...]:
         """Noise learnt by heart."""
-        return *self._noise(), {"epochs": 60, "validation_split": 0.4}
+        return *self._noise(), {"epochs": 120, "validation_split": 0.4}
 
     def good(self) -> tuple[Any, ...]:
         """Numbers that follow from X."""

@@ -93,6 +93,10 @@ class SummedLoss(Check):
         """The mean."""
         return "reduction='sum_over_batch_size', the default: steps of any batch size are alike then"
 
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The mean."""
+        return repairs.mean_losses(subject)
+
     def bad(self) -> tuple[Any, ...]:
         """A sum over 32 rows."""
         loss = Loss.named("mean_squared_error")(reduction="sum")

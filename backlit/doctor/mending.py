@@ -23,6 +23,7 @@ from ..train.fitting import Given
 from ..train.model import Model
 from ..train.sequential import Sequential
 from ..train.structure import Own, describe, describe_inputs, restore, restore_inputs
+from .ear import EAR
 from .proof import Curve, Proof, names_classes, score
 from .repairs import NORMALIZATION
 
@@ -108,23 +109,22 @@ class Case:
         repair = self._chosen(findings, which)
         if not self._has_rows:
             raise NotReadyError("a fix is tried on rows.", fix="model.diagnose(X, y) with all rows, not a stream")
-        if self.subject is None or self.subject.y is None:
-            raise NotReadyError(
-                "as it is, the training is refused: no step can be compared.", fix="report.apply().fit()"
-            )
         start = 0 if self.model.seed is None else self.model.seed
         if repair == Repair(fit={"epochs": repair.fit.get("epochs")}):
             raise NotReadyError("more or fewer epochs are tried by training.", fix="report.apply().fit()")
         with seed.kept():
             seed.set_seed(start)
             made, case = self._mended(findings, which)
-            of_classes = names_classes(made.model.asked.loss, self.subject.y[0])
+            if case.subject is None or case.subject.y is None:
+                raise NotReadyError("the training is refused with this fix, too.", fix="make the other fixes first")
+            refused = self.subject is None or self.subject.y is None
+            of_classes = names_classes(made.model.asked.loss, case.subject.y[0])
             seed.set_seed(start)
-            before = self._curve(self._made(Repair()), of_classes, steps, seconds / 2)
+            before = Curve() if refused else self._curve(self._made(Repair()), of_classes, steps, seconds / 2)
             seed.set_seed(start)
             after = case._curve(self._mended(findings, which)[0], of_classes, steps, seconds / 2)
-        count = min(len(before.steps), len(after.steps))
-        same = type(case.heads[0].loss) is type(self.heads[0].loss) and made.y is self.given.y  # type: ignore[union-attr]
+        count = len(after.steps) if refused else min(len(before.steps), len(after.steps))
+        same = not refused and type(case.heads[0].loss) is type(self.heads[0].loss) and made.y is self.given.y  # type: ignore[union-attr]
         rows = made.arguments["batch_size"] or _BATCH
         return Proof(before.until(count), after.until(count), made.changes, rows, same)
 
@@ -169,19 +169,14 @@ class Case:
         arguments: dict[str, Any] = {"batch_size": self.batch_size}
         x = y = None
         if given is not None:
-            x, y = (
-                (given.x if repair.x is None else repair.x(given.x)),
-                given.y if repair.y is None else repair.y(given.y),
-            )
+            x, y = _through(repair.x, given.x), _through(repair.y, given.y)
             kept = {"sample_weight": given.sample_weight, "validation_data": given.held}
             arguments.update({key: value for key, value in kept.items() if value is not None})
             if given.share:
                 arguments["validation_split"] = given.share
         held = arguments.get("validation_data")
         if isinstance(held, (tuple, list)) and len(held) > 1:
-            xv, yv, *rest = held
-            xv, yv = (xv if repair.x is None else repair.x(xv)), yv if repair.y is None else repair.y(yv)
-            arguments["validation_data"] = (xv, yv, *rest)
+            arguments["validation_data"] = (_through(repair.x, held[0]), _through(repair.y, held[1]), *held[2:])
         arguments.update(repair.fit)
         model = _remade(self, repair)
         return Mended(model, x, y, arguments, tuple(_changes(self, repair)))
@@ -195,8 +190,13 @@ class Case:
         arguments = {key: value for key, value in made.arguments.items() if key not in ("validation_data", "epochs")}
         arguments["batch_size"] = arguments["batch_size"] or _BATCH
         length = {"epochs": -(-steps // piece), "steps_per_epoch": piece, "validation_freq": [1 << 30]}
-        made.model.fit(made.x, made.y, **arguments, **length, verbose=0, callbacks=[watch], doctor="off")
+        with registry.lent({EAR: None}):  # nobody hears of it
+            made.model.fit(made.x, made.y, **arguments, **length, verbose=0, callbacks=[watch], doctor="off")
         return watch.curve
+
+
+def _through(change: Callable[[Any], Any] | None, value: Any) -> Any:
+    return value if change is None else change(value)
 
 
 def _given(made: Mended) -> Given:

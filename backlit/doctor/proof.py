@@ -35,8 +35,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Proof:
-    """Two short trainings from the same seed, as it is and with the fix. `same_loss`: whether their losses can be
-    compared."""
+    """Two short trainings from the same seed, as it is and with the fix; the first one has no points where it is refused.
+    `same_loss`: whether their losses can be compared."""
 
     before: Curve
     after: Curve
@@ -46,7 +46,11 @@ class Proof:
 
     @property
     def better(self) -> bool:
-        """Whether the fix shows: a score higher by 0.02, or where scores are equal half the loss."""
+        """Whether the fix shows: a score higher by 0.02, or where scores are equal half the loss. Where there was no training
+        without it, that the score rises or the loss falls while it trains."""
+        if not self.before.steps:
+            rise, fall = self.after.scores[-1] - self.after.scores[0], self.after.losses[-1] / self.after.losses[0]
+            return rise > _BETTER or fall < 0.9
         gain = self.after.scores[-1] - self.before.scores[-1]
         if abs(gain) > _BETTER or not self.same_loss:
             return gain > _BETTER
@@ -55,8 +59,11 @@ class Proof:
     @property
     def verdict(self) -> str:
         """The outcome in a sentence."""
-        was, now = (_share(each.scores[-1], each.kind) for each in (self.before, self.after))
-        steps = self.after.steps[-1]
+        now, steps = _share(self.after.scores[-1], self.after.kind), self.after.steps[-1]
+        if not self.before.steps:
+            said = f"Without the fix no step is made. {self.after.kind}: {now} with it, after {steps} steps of {self.rows} rows"
+            return f"{said}." if self.better else f"{said}; it does not rise yet."
+        was = _share(self.before.scores[-1], self.before.kind)
         said = f"{self.after.kind}: {was} without the fix, {now} with it, after {steps} steps of {self.rows} rows"
         return f"The fix helps. {said}." if self.better else f"The fix does not show yet. {said}."
 
@@ -66,13 +73,20 @@ class Proof:
         lines = [_bars([*self.before.losses, *self.after.losses], each.losses, self.same_loss) for _, each in both]
         marks = [_bars([*self.before.scores, *self.after.scores], each.scores, True) for _, each in both]
         for (name, each), line, mark in zip(both, lines, marks, strict=True):
+            if not each.steps:
+                rows.append((name, "refused", "", "", ""))
+                continue
             ends = f"{each.losses[0]:.3g} → {each.losses[-1]:.3g}"
             rows.append(
                 (name, ends, line, f"{_share(each.scores[0], each.kind)} → {_share(each.scores[-1], each.kind)}", mark)
             )
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        other = [] if self.same_loss else ["The two losses are of different kinds; compare the right columns."]
+        other = (
+            []
+            if self.same_loss or not self.before.steps
+            else ["The two losses are of different kinds; compare the right columns."]
+        )
         return "\n".join([*self.changes, *table, *other, self.verdict])
 
     def _repr_html_(self) -> str:

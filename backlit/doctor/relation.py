@@ -46,15 +46,15 @@ def enough(rows: int) -> bool:
     return rows >= wanted**2 + 3
 
 
-def relation(x: Any, y: Any, chance: float = LEVEL) -> Relation | None:
+def relation(x: Any, y: Any) -> Relation | None:
     """What the tests say of x (rows, features) and y (rows, targets); None where one of them never changes.
 
-    `chance` is that of seeing a relation where there is none. Each test gets a third of the level, shared out among all it looks at (Bonferroni).
+    Each gets a third of the level, shared out among all that it looks at (Bonferroni).
     """
     x, y = _standard(x), _standard(y)
     if not x.size or not y.size:
         return None
-    level = chance / 3 / y.shape[1]
+    level = LEVEL / 3 / y.shape[1]
     single = _single(x, y)
     if single > quantile(level / x.shape[1]):
         return Relation(len(x), single, math.nan, math.nan, math.nan, True)
@@ -65,6 +65,14 @@ def relation(x: Any, y: Any, chance: float = LEVEL) -> Relation | None:
     some = np.unique(np.linspace(0, len(x) - 1, _ROWS).astype(int))
     nearest, alike = _nearest((x if x.shape[1] <= _FEATURES else _projected(x))[some], _standard(y[some]))
     return Relation(len(x), single, pairs, nearest, alike, nearest > quantile(level))
+
+
+def plain_relation(x: Any, y: Any) -> Relation | None:
+    """What single features show in few rows, where hardly any chance is left; None where they show nothing."""
+    x, y = _standard(x), _standard(y)
+    single = _single(x, y) if x.size and y.size else 0.0
+    sure = single > quantile(LEVEL / 100 / max(1, x.shape[1] * y.shape[1]))
+    return Relation(len(x), single, math.nan, math.nan, math.nan, True) if sure else None
 
 
 def _standard(values: Any) -> Any:

@@ -124,3 +124,34 @@ def for_refused(finding: Finding, subject: Subject, given: Any) -> Repair | None
         return None
     rows_of_one = y.ndim == 2 and np.array_equal(values, (0, 1)) and bool((y.sum(axis=1) == 1).all())
     return output(subject, head, "softmax", y.shape[1], _loss("categorical_crossentropy")) if rows_of_one else None
+
+
+def relus(subject: Subject) -> Repair | None:
+    """ReLUs with their start in the hidden layers that have a sigmoid or tanh."""
+    last = {head.layer for head in subject.heads}
+    found = {
+        layer.name: {"activation": "relu", "kernel_initializer": "he_normal"}
+        for layer in subject.facts.model.everything()
+        if layer.name not in last and layer.arguments.get("activation") in ("sigmoid", "tanh")
+    }
+    return Repair(layers=found) if found else None
+
+
+def alive(v: Values, subject: Subject) -> Repair | None:
+    """The usual start of a layer whose units were off from the first weights on, else a tenth of the rate."""
+    if v["alive_at_step"] is not None:
+        return rate(subject, v["learning_rate"] / 10)
+    return Repair(layers={v["layer"]: {"bias_initializer": "zeros", "kernel_initializer": "he_normal"}})
+
+
+def unsaturated(v: Values, subject: Subject) -> Repair:
+    """The usual first weights, of scaled inputs where there is one input."""
+    front = NORMALIZATION if len(subject.facts.inputs) == len(subject.heads) == 1 else None
+    return Repair(front=front, layers={v["layer"]: {"kernel_initializer": "glorot_uniform"}})
+
+
+def mean_losses(subject: Subject) -> Repair:
+    """The losses that are summed over the batch, as means."""
+    summed = [head.head for head in subject.heads if head.head.loss.reduction == "sum"]
+    given = {head.name: {**head.loss.arguments, "reduction": "sum_over_batch_size"} for head in summed}
+    return Repair(loss={head.name: type(head.loss)(**given[head.name]) for head in summed})

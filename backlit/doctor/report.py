@@ -17,7 +17,6 @@ from ..core import registry, seed
 from ..core.check import PHASES, RANKS, SEVERITIES, Check, Finding
 from ..core.errors import BacklitError, DataError, GraphError, LabelError, NonFiniteError, ShapeError
 from ..core.node import here, spoken
-from ..engines.threads import blas_threads
 from ..train.batches import RowBatches, StreamBatches, is_stream
 from ..train.fitting import FitPlan, Given, batches
 from . import (
@@ -37,7 +36,7 @@ from .ear import EAR, Heard
 from .mending import Case, repair_of
 from .subject import Arrays, GraphFacts, Subject
 from .telling import MOST_TOLD, Checked, Report, plain, word
-from .watch import Course, follow
+from .watch import Course, Pace, follow
 
 # Their class statements register the checks.
 MODULES = (
@@ -59,6 +58,8 @@ _SYMPTOMS = frozenset((37, 38, 39, 40, 41, 44, 45, 47, 48))
 _LAST_CAUSE, _LATE = list(RANKS).index("steps"), list(RANKS).index("symptom")
 # What an exception is about that names no finding itself; any other is about no row of the table.
 _REFUSED = (NonFiniteError, (41,)), (LabelError, (8, 10)), (ShapeError, (57, 8)), (DataError, (23,))
+_BEFORE = ("compile", "data")  # phases that are over before the first step
+_KNOWN_BY = 256  # rows by which data are known again
 _TOLD = ("error", "warning")  # by `fit`, which does not look for notes
 
 
@@ -74,30 +75,44 @@ def _made(kinds: tuple[type[Check], ...]) -> tuple[Check, ...]:
 
 
 def run(
-    subject: Subject, phases: Sequence[str] = PHASES, severities: Sequence[str] = SEVERITIES
+    subject: Subject,
+    phases: Sequence[str] = PHASES,
+    severities: Sequence[str] = SEVERITIES,
+    kept: dict[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> tuple[list[Finding], list[Checked]]:
-    """What every check of these phases and severities finds, in the order of causes, and how each went."""
+    """What every check of these phases and severities finds, in the order of causes, and how each went. `kept` has the
+    values that a check measured before, where they are known to be the same; new ones are added to it."""
+    kept = {} if kept is None else kept
     findings: list[Finding] = []
     went: list[Checked] = []
-    for check in checks():
-        if check.phase not in phases or check.severity not in severities:
-            continue
-        lacking = [need for need in check.needs if not subject.has(need)]
-        values: list[Mapping[str, Any]] = []
-        wrong: list[Mapping[str, Any]] = []
-        problem = ""
-        if not lacking:
-            try:
-                with np.errstate(all="ignore"), blas_threads(_WORK):
-                    values = list(check.measure(subject))
-                    wrong = [v for v in values if check.wrong(v)]
-                    findings += [_finding(check, v, subject) for v in wrong]
-            except Exception as error:  # a check must never end a training
-                problem = f"{type(error).__name__}: {error}"
-        state = "failed" if problem else "not given" if lacking else "found" if wrong else "passed" if values else ""
-        row = Checked(check.title(), check.rules, check.phase, state or "does not apply", tuple(values), problem)
-        went.append(replace(row, problem=f"needs {', '.join(lacking)}") if lacking else row)
+    with np.errstate(all="ignore"), registry.lookup("threads.blas")(_WORK):
+        for check in checks():
+            if check.phase in phases and check.severity in severities:
+                found, row = _judged(check, subject, kept)
+                findings += found
+                went.append(row)
     return findings, went
+
+
+def _judged(
+    check: Check, subject: Subject, kept: dict[str, Sequence[Mapping[str, Any]]]
+) -> tuple[list[Finding], Checked]:
+    """What one check finds, and how it went."""
+    lacking = [need for need in check.needs if not subject.has(need)]
+    if lacking:
+        return [], Checked(check.title(), check.rules, check.phase, "not given", (), f"needs {', '.join(lacking)}")
+    values: list[Mapping[str, Any]] = []
+    findings: list[Finding] = []
+    problem = ""
+    try:
+        values = list(kept[check.title()] if check.title() in kept else check.measure(subject))
+        if check.phase in _BEFORE:
+            kept[check.title()] = values
+        findings = [_finding(check, v, subject) for v in values if check.wrong(v)]
+    except Exception as error:  # a check must never end a training
+        problem = f"{type(error).__name__}: {error}"
+    state = "failed" if problem else "found" if findings else "passed" if values else "does not apply"
+    return findings, Checked(check.title(), check.rules, check.phase, state, tuple(values), problem)
 
 
 def _finding(check: Check, v: Mapping[str, Any], subject: Subject) -> Finding:
@@ -128,15 +143,19 @@ def _lines(layer: str | None, facts: GraphFacts) -> dict[str, str]:
 
 
 def arranged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Causes in their order, notes last; what another finding explains is told among its consequences."""
+    """Causes in their order, notes last; what another finding explains is told among the consequences of the first one
+    that does."""
     order = sorted(findings, key=lambda one: (one.severity == "note", *_place(one)))
     followers = {id(one): [other for other in order if _explains(one, other)] for one in order}
     explained = {id(other) for found in followers.values() for other in found}
-    return tuple(
-        replace(one, consequences=tuple(each.said for each in _all_below(one, followers)))
-        for one in order
-        if id(one) not in explained
-    )
+    told: set[int] = set()
+    arranged = []
+    for one in order:
+        if id(one) not in explained:
+            below = [each for each in _all_below(one, followers) if id(each) not in told]
+            told.update(map(id, below))
+            arranged.append(replace(one, consequences=tuple(each.said for each in below)))
+    return tuple(arranged)
 
 
 def _place(finding: Finding) -> tuple[int, tuple[int, ...]]:
@@ -181,6 +200,20 @@ class Memory:
     facts: GraphFacts
     told: set[tuple[str, str | None]] = field(default_factory=set)
     course: Course | None = None  # of the last training
+    kept: dict[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)  # what the checks of `_BEFORE` measured
+    seen: Sequence[Any] = ()  # on these rows and settings
+    pace: Pace = field(default_factory=Pace)
+
+    def know(self, arrays: Sequence[Arrays | None], asked: Mapping[str, Any]) -> None:
+        """Forget what was measured unless data and settings are those of the last time, as far as some rows tell."""
+        seen: list[Any] = [sorted(asked.items(), key=str)]
+        for held in arrays:
+            for part in () if held is None else (*held.x, *held.y, *(w for w in held.w if w is not None)):
+                rows = np.linspace(0, len(part) - 1, min(len(part), _KNOWN_BY)).astype(np.int64)
+                seen += [len(part), np.array(part[rows])]
+        same = len(seen) == len(self.seen) and all(map(np.array_equal, seen[1:], self.seen[1:]))
+        if not same or seen[0] != self.seen[0]:
+            self.kept, self.seen = {}, seen
 
 
 def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None]:
@@ -192,12 +225,14 @@ def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None
     except Exception:  # a model that we cannot read is trained as it is; `diagnose` says why
         return lambda: None
     asked = _asked(plan, given)
-    subject = Subject(memory.facts, _arrays(model, job.batches), _arrays(model, held), asked)
+    data, others = _arrays(model, job.batches), _arrays(model, held)
+    subject = Subject(memory.facts, data, others, asked)
+    memory.know((data, others), asked)
     heard = _heard()
     found: dict[tuple[str, str | None], Finding] = {}
 
     def judge(*phases: str) -> Sequence[Finding]:
-        found.update({(one.check, one.layer): one for one in run(subject, phases, _TOLD)[0]})
+        found.update({(one.check, one.layer): one for one in run(subject, phases, _TOLD, memory.kept)[0]})
         told = arranged(list(found.values()))
         if heard is not None:
             heard.note(told)
@@ -216,12 +251,13 @@ def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None
         raise as_error(errors[0])
     tell()
 
-    course = memory.course = follow(job, subject, tell)
+    course = memory.course = follow(job, subject, tell, memory.pace)
 
     def look_back() -> None:
         course.finish()
         subject.history = model.history.rows
         tell("after")
+        course.settle()
         course.let_go()
 
     return look_back
@@ -295,7 +331,7 @@ def diagnose(model: Any, given: Given, batch_size: int | None) -> Report:
             else:
                 more, went = run(subject)
                 findings += more
-                findings += [] if subject.course is None else subject.course.notes
+                findings += _unfollowed(model)
                 case = replace(case, subject=subject, heads=tuple(model.heads))
                 findings = [_with_repair(one, subject, given) for one in findings]
         for one in findings:
@@ -307,9 +343,15 @@ def diagnose(model: Any, given: Given, batch_size: int | None) -> Report:
 def _subject(model: Any, data: Arrays | None, held: Arrays | None, asked: Mapping[str, Any] | None) -> Subject:
     """What is examined, with the last training, as far as that was followed."""
     subject = Subject(GraphFacts(model), data, held, asked)
-    if model.doctor_memory is not None and model.doctor_memory.course is not None:
+    if model.doctor_memory is not None and model.doctor_memory.course and model.doctor_memory.course.looks:
         subject.course, subject.history = model.doctor_memory.course, model.history.rows
     return subject
+
+
+def _unfollowed(model: Any) -> list[Finding]:
+    """A note, where the last training could not be followed."""
+    memory = model.doctor_memory
+    return [] if memory is None or memory.course is None else list(memory.course.notes)
 
 
 def _inputs_alone(model: Any, given: Given) -> Arrays | None:

@@ -6,7 +6,7 @@ What enters each product with weights and what leaves it, the units that are off
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,12 +17,12 @@ from ..core import registry
 from ..core.grad import reverse
 from ..core.node import FLOATS, Leaf, Node
 from ..core.shapes import bind
-from ..core.walk import topological
 from .linear import Product
 
 ROWS = 128
 _FLAT = 0.02  # a bounded activation with a smaller derivative is saturated
 _NEARLY_ALL = 0.9  # of the rows
+_SHIFTING = frozenset(["add", "mark", "reshape", "linear", "cast"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +105,23 @@ class Wiring:
 
     def biases(self, product: Product) -> list[Leaf]:
         """The vectors that are added to the sums before anything else happens."""
-        found: list[Leaf] = []
+        return [
+            i
+            for node in self._shifts(product)
+            if node.op.name == "add"
+            for i in node.inputs
+            if isinstance(i, Leaf) and len(i.shape) == 1
+        ]
+
+    def shifted(self, product: Product) -> Node:
+        """The sums with what is added to them."""
+        return [product.node, *self._shifts(product)][-1]
+
+    def _shifts(self, product: Product) -> Iterator[Node]:
+        """The nodes behind the product that at most add to it, as long as there is one way."""
         node = product.node
-        while len(self.users[node]) == 1 and (node := self.users[node][0]).op.name in ("add", "mark", "reshape"):
-            if node.op.name == "add":
-                found += [i for i in node.inputs if isinstance(i, Leaf) and len(i.shape) == 1]
-        return found
+        while len(self.users[node]) == 1 and (node := self.users[node][0]).op.name in _SHIFTING:
+            yield node
 
 
 def _layout(node: Node) -> tuple[int, int]:
@@ -149,7 +160,7 @@ class Start:
         """The value of every node."""
         w = self.wiring
         wanted = [*w.ends, *(node for one in w.products for node in (*w.between[one], *w.bends[one]))]
-        return registry.lookup("values.reference")(wanted, self.feed)  # type: ignore[no-any-return]
+        return registry.lookup("values.reference")(wanted, self.feed)
 
     @property
     def layers(self) -> tuple[First, ...]:

@@ -253,7 +253,7 @@ class Arrays:
     `whole`: these are all rows, and not the first batch of a stream."""
 
     x: list[Any]
-    y: list[Any] | None  # None: it was refused
+    y: Any  # None where it was refused
     w: list[Any]
     whole: bool = True
 

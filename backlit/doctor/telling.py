@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core import arguments
+from ..core.arguments import Count, Positive
 from ..core.check import SEVERITIES, Finding
 from .mending import Case, Mended, Proof
 
@@ -83,7 +85,8 @@ class Report:
         """
         return self._case().apply(self.findings, which)
 
-    def prove(self, steps: int = 200, seconds: float = 8.0, which: Sequence[int] = ()) -> Proof:
+    @arguments.checked
+    def prove(self, steps: Count = 200, seconds: Positive = 8.0, which: Sequence[int] = ()) -> Proof:
         """The same short training twice, with and without the fixes of `apply`, from the same seed: after at most
         `steps` steps and `seconds` seconds the loss and the share of right answers (or R²) of both, on the same rows.
 
@@ -146,10 +149,16 @@ def rows_of(finding: Finding) -> list[tuple[str, str]]:
     """What is told of a finding below its message: (word, text)."""
     known = {key: value for key, value in finding.evidence.items() if not isinstance(value, bool) and value is not None}
     found = ", ".join(f"{key.replace('_', ' ')} {word(value)}" for key, value in known.items() if key != "maker")
-    what = f"{finding.argument} of {finding.layer}" if finding.layer else finding.argument
+    of_layer = finding.layer and finding.where == finding.lines.get("layer")
+    what = f"{finding.argument} of {finding.layer}" if of_layer else finding.argument
     rules = ", ".join(map(str, finding.rules))
     rows = {"found": found, "why": finding.why, "fix": finding.fix}
-    rows |= {"what": what if finding.argument else "", "where": finding.where, "sure": sureness(finding.sure, finding.grounds), "rule": rules}
+    rows |= {
+        "what": what if finding.argument else "",
+        "where": finding.where,
+        "sure": sureness(finding.sure, finding.grounds),
+        "rule": rules,
+    }
     return [(key, value) for key, value in rows.items() if value] + [("then", each) for each in finding.consequences]
 
 

@@ -24,9 +24,6 @@ from ..core.node import FLOATS, Leaf, Node, input_leaf
 from ..core.op import literal
 from ..core.shapes import M
 from ..core.walk import topological
-from ..engines.base import Run
-from ..engines.threads import blas_threads
-from ..ops.reduce import sum as sum_
 from ..rewrite import stable
 from ..rewrite.rule import apply
 from .linear import layers_of
@@ -38,6 +35,8 @@ _SHARE, _FREE = 0.05, 0.03  # of the time of a training that looks may take, and
 _LONGER, _SHORTER = (10.0, 100.0), (0.1, 1e-2, 1e-3, 1e-4)  # steps that are tried beside what the optimizer makes
 _ROUNDS = 12  # of the power iteration
 _FLAT = 0.02  # a bounded activation with a smaller derivative is saturated
+_LARGE = 1_000_000  # parameters
+_FEW = 100  # steps: a training of fewer is not followed where a look takes long
 NEVER = 1 << 62
 
 
@@ -59,6 +58,7 @@ class Look:
     step: int
     loss: float
     penalty: float
+    steady: float = math.nan  # the loss with the dropout masks of the first look, so that two looks can be compared
     tried: dict[float, float] = field(default_factory=dict)  # the loss after a step of so many times its length
     curvature: float | None = None  # the largest; measured where the step is too long for the rows it was made from
     weights: dict[Leaf, float] = field(default_factory=dict)
@@ -101,6 +101,7 @@ class Probe:
         reached = [leaf for leaf in below if leaf in self.gradients]
         self.penalised = dict(zip(reached, grad(self.penalty, reached), strict=True)) if reached else {}
         self.activations = self._activations()
+        self.masks: dict[Node, Any] = {}  # the random numbers of the first look
 
     @cached_property
     def work(self) -> float:
@@ -151,11 +152,6 @@ class Probe:
                 found[node] = given[0]
         return found
 
-    @cached_property
-    def noisy(self) -> bool:
-        """Whether the loss of the same rows differs from step to step, as dropout makes it."""
-        return any(node.op.random for node in self.order)
-
     def rows(self, most: int) -> int:
         """How many rows are looked at, of so many."""
         wide = sum(map(_numbers, self.order))
@@ -164,13 +160,14 @@ class Probe:
     def look(self, feed: Mapping[Leaf, Any], number: int) -> Look:
         """What is to be seen for the rows of `feed` and the step of that number."""
         slopes = {one: one.slope for one in self.activations}
-        wanted = [self.loss, self.penalty, *self.gradients.values(), *self.updates.values()]
-        known = registry.lookup("values.reference")([*wanted, *self.penalised.values(), *slopes.values()], feed)
+        wanted = [self.loss, self.penalty, *self.gradients.values(), *self.penalised.values()]
+        known = registry.lookup("values.reference")([*wanted, *slopes.values()], feed)
         seen = Look(number, float(known[self.loss]), float(known[self.penalty]))
+        new = self._new(feed, known)
         for leaf, node in self.gradients.items():
             seen.weights[leaf] = _norm(leaf.array)
             seen.gradients[leaf] = _norm(known[node])
-            seen.moves[leaf] = _norm(known[self.updates[leaf]] - leaf.array)
+            seen.moves[leaf] = _norm(new[leaf] - leaf.array)
             if leaf in self.penalised:
                 penalty = known[self.penalised[leaf]]
                 seen.outweighed[leaf] = _norm(penalty) / max(_norm(known[node] - penalty), 1e-30)
@@ -179,15 +176,32 @@ class Probe:
             seen.unused[one] = ~rows.any(axis=0)
             if one.bounded:
                 seen.flat[one] = float(np.mean((np.abs(rows) < _FLAT).mean(axis=0) > 0.9))
-        self._try(seen, {**feed, **{node: known[node] for node in self.order if node.op.random}}, known)
+        masks: dict[Any, Any] = {node: known[node] for node in self.order if node.op.random}
+        self.masks = self.masks or masks
+        same: dict[Any, Any] = {**feed, **self.masks}
+        steady = registry.lookup("values.reference")([self.loss], same) if masks else known
+        seen.steady = float(steady[self.loss])
+        self._try(seen, {**feed, **masks}, new)
         return seen
 
-    def _try(self, seen: Look, feed: Mapping[Any, Any], known: Mapping[Node, Any]) -> None:
+    def _new(self, feed: Mapping[Any, Any], known: Mapping[Node, Any]) -> dict[Leaf, Any]:
+        """What the next step would make of every parameter; of large ones one at a time, for the memory that takes."""
+        given: dict[Any, Any] = {**feed, **{node: known[node] for node in self.gradients.values()}}
+        size, groups = sum(leaf.array.size for leaf in self.updates), [list(self.updates)]
+        if size > _LARGE:
+            groups = [[leaf] for leaf in self.updates]
+        new: dict[Leaf, Any] = {}
+        for group in groups:
+            found = registry.lookup("values.reference")([self.updates[leaf] for leaf in group], given)
+            new.update({leaf: found[self.updates[leaf]] for leaf in group})
+        return new
+
+    def _try(self, seen: Look, feed: Mapping[Any, Any], new: Mapping[Leaf, Any]) -> None:
         """The loss of the same rows after the next step, and after longer ones; if it has grown, after shorter ones."""
 
         def loss(length: float) -> float:
-            new = {leaf: leaf.array + length * (known[node] - leaf.array) for leaf, node in self.updates.items()}
-            return float(registry.lookup("values.reference")([self.loss], {**feed, **new})[self.loss])
+            there = {leaf: leaf.array + length * (value - leaf.array) for leaf, value in new.items()}
+            return float(registry.lookup("values.reference")([self.loss], {**feed, **there})[self.loss])
 
         seen.tried[1.0] = loss(1.0)
         fits = seen.tried[1.0] <= seen.loss
@@ -201,7 +215,7 @@ class Probe:
     def _curvature(self, feed: Mapping[Any, Any]) -> float | None:
         """The largest eigenvalue of the loss's second derivative, by power iteration."""
         ways = {leaf: input_leaf(leaf.shape, dtype=leaf.dtype) for leaf in self.gradients}
-        along = [sum_(g * ways[leaf]) for leaf, g in self.gradients.items()]
+        along = [registry.lookup("op.sum").node(g * ways[leaf]) for leaf, g in self.gradients.items()]
         turned = grad(sum(along[1:], along[0]), list(self.gradients))
         rng = np.random.Generator(np.random.PCG64(0))
         way = [rng.normal(size=leaf.shape) for leaf in self.gradients]
@@ -244,17 +258,36 @@ def _activation(node: Node, given: Node, layer: str | None) -> Activation | None
 
 
 # ---------------------------------------------------------------------- one training
-def follow(job: Any, subject: Any, tell: Callable[..., None]) -> Course:
+@dataclass
+class Pace:
+    """What following a model has cost since it was compiled, in seconds: in all, the last time, and a step without it."""
+
+    used: float = 0.0
+    last: float = 0.0
+    step: float = 0.0
+
+    def free(self, steps: int | None) -> float:
+        """The seconds that may be used for a training of so many steps; 0 where less than it takes is left."""
+        left = max(_FREE - self.used, _SHARE * self.step * (steps or 0))
+        return left if left > self.last else 0.0
+
+
+def follow(job: Any, subject: Any, tell: Callable[..., None], pace: Pace | None = None) -> Course:
     """Follow a training from before its first step on; `tell` is called with the phases that can be judged then."""
-    job.watch = subject.course = course = Course(job, subject, tell)
-    course.look()
+    job.watch = course = Course(job, subject, tell, Pace() if pace is None else pace)
+    if course.worth_it:
+        subject.course = course
+        course.look()
+    if not course.looks:
+        subject.course, course.due = None, NEVER
     return course
 
 
 class Course:
     """One training as the doctor followed it."""
 
-    def __init__(self, job: Any, subject: Any, tell: Callable[..., None]):
+    def __init__(self, job: Any, subject: Any, tell: Callable[..., None], pace: Pace):
+        self.pace = pace
         self.model, self.step, self.subject, self.tell = job.model, job.step, subject, tell
         self.epochs, self.known = len(job.plan.epochs), job.batches.steps  # steps of an epoch, None for some streams
         self.looks: list[Look] = []
@@ -287,7 +320,19 @@ class Course:
         """How many steps the training is to have, if that is known."""
         return None if self.known is None else int(self.known) * self.epochs
 
-    def note(self, run: Run) -> None:
+    @cached_property
+    def free(self) -> float:
+        """The seconds that looks may take, however short the training is."""
+        return self.pace.free(self.total)
+
+    @property
+    def worth_it(self) -> bool:
+        """Whether looks take little of the training: one takes as long as a few steps, or next to nothing. A model that is
+        trained again and again for short whiles is followed the first time."""
+        large = sum(leaf.array.size for leaf in self.model.trainable_variables) > _LARGE
+        return self.free > 0 and (not large or self.total is None or self.total >= _FEW)
+
+    def note(self, run: Any) -> None:
         """Keep the losses of a run of steps, and look where it is time."""
         self.table.append(np.array(run.table[: run.committed, :2]))
         if self.model.iterations >= self.due:
@@ -300,7 +345,7 @@ class Course:
         try:
             if self._affordable(done):
                 feed = self._now()
-                with np.errstate(all="ignore"), blas_threads(self.probe.work * self.rows):
+                with np.errstate(all="ignore"), registry.lookup("threads.blas")(self.probe.work * self.rows):
                     ready = time.thread_time()
                     self.looks.append(self.probe.look(feed, done))
                 self.cost = time.thread_time() - ready
@@ -316,7 +361,7 @@ class Course:
         share = _SHARE * (time.perf_counter() - self.began)
         if self.total is None or done in (0, _FIRST, self.total // 2) or done >= self.total:
             left = 1 if self.total is not None and done >= self.total else 2
-            return not self.looks or self.spent + left * self.cost <= max(_FREE, share)
+            return not self.looks or self.spent + left * self.cost <= max(self.free, share)
         return self.spent + 4 * self.cost <= share
 
     def _next(self, done: int) -> int:
@@ -339,14 +384,23 @@ class Course:
 
     def finish(self) -> None:
         """The last look, after the last step."""
-        if not self.problem and self.steps and (not self.looks or self.looks[-1].step < self.steps):
+        if self.looks and not self.problem and self.looks[-1].step < self.steps:
             self.look()
         self.due = NEVER
+        if self.steps:
+            self.pace.step = max(0.0, time.perf_counter() - self.began - self.spent) / self.steps
+
+    def settle(self) -> None:
+        """Write down what it took, when all is told."""
+        if self.looks:
+            self.pace.used, self.pace.last = self.pace.used + self.spent, self.spent
 
     def let_go(self) -> None:
         """Keep no data of the training."""
-        with suppress(Exception):
-            self.constant  # noqa: B018
+        if self.looks:
+            with suppress(Exception):
+                self.constant  # noqa: B018
+            self.probe.masks.clear()
         self.subject, self.tell = None, _nothing
         self.__dict__.pop("feed", None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import threading
 from collections.abc import Sequence
 
@@ -15,6 +16,16 @@ _LINE = 64  # bytes of a line of the cache
 _moving = threading.Lock()
 _moves = itertools.count(1)
 _last = 0
+
+
+def _unlock() -> None:
+    """In the child of a fork: the thread that held the lock stayed with the parent."""
+    global _moving
+    _moving = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def moves() -> int:

@@ -44,7 +44,8 @@ class CompiledPlan(Plan):
         self.units, self.late = units, waiting
         self.kept: list[Array] = []  # what only the table points at
         self.scratch = matrices.Scratch()
-        self.next = late.over_their_slots(graph, units, waiting, _holder)  # new values computed where they belong, or beside
+        # new values that are computed where they belong, or beside
+        self.next = late.over_their_slots(graph, units, waiting, _holder)
         slots = [leaf for leaf, node in graph.updates.items() if node not in self.next]
         self.beside = _laid_out(slots)  # for the next values
         for leaf in slots:

@@ -80,6 +80,9 @@ class Machine:
         self.linked: dict[Any, int] = {}
         self.held: list[Any] = []
         self.lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):  # a child must not begin with code that is half linked
+            release = self.lock.release
+            os.register_at_fork(before=self.lock.acquire, after_in_parent=release, after_in_child=release)
 
     def addresses(self, recipes: Iterable[Any]) -> dict[Any, int]:
         """Where the code of each recipe lies; what is new is read from the folder or emitted."""

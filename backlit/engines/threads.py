@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from ..core import registry
 from ..core.errors import ValueRangeError
 
 SMALL, LARGE = 1e5, 5e7  # multiply-adds: below SMALL BLAS keeps to one thread by itself, from LARGE on threads pay
@@ -59,3 +60,6 @@ def blas_threads(work: float) -> Iterator[None]:
             yield
     finally:
         _limited.release()
+
+
+registry.register("threads.blas", blas_threads)

@@ -12,7 +12,7 @@ import backlit as bl
 
 from .lab import Found, Golden, Lab
 
-SIZES, RATE, STEPS = (64, 20, 7, 5, 1), 0.2, 200
+SIZES, RATE, STEPS = (64, 20, 7, 5, 1), 0.05, 400
 Block = dict[str, np.ndarray]
 
 
@@ -117,8 +117,8 @@ LAB = Lab(
     golden=(
         Golden("3-5-5-3-1: W [l] is (n [l], n [l−1])", "shapes of W of 3-5-5-3-1", "(5, 3), (5, 5), (3, 5), (1, 3)"),
         Golden("72 parameters", "its parameters", 72),
-        Golden("library and hand agree over 200 steps", "largest difference to the library", 0.0, 1e-9),
-        Golden("the cost falls", "cost at the end", lambda J: J < 0.5),
+        Golden("library and hand agree over 400 steps", "largest difference to the library", 0.0, 1e-9),
+        Golden("the cost falls", "cost at the end", lambda J: J < 0.2),
     ),
     rows=("C377", "C354", "W024", "Q046"),
     shown=(

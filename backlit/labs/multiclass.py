@@ -45,6 +45,7 @@ def compute() -> Found:
     logits = model.predict(X, verbose=0)
     chances = np.asarray(bl.nn.softmax(logits))
     on = hidden > 0
+    mostly = [["on" if share > 0.5 else "off" for share in on[y == c].mean(axis=0)] for c in range(4)]
     return {
         "model": model,
         "X": X,
@@ -58,6 +59,7 @@ def compute() -> Found:
         "right, best of ten": max(shares),
         "share of each class that unit 0 is on for": np.array([on[y == c, 0].mean() for c in range(4)]),
         "share of each class that unit 1 is on for": np.array([on[y == c, 1].mean() for c in range(4)]),
+        "unit 0 and unit 1, by class": ", ".join(f"{c}: {' '.join(code)}" for c, code in enumerate(mostly)),
         "points where both units are off": int((~on).all(1).sum()),
         "logits of the first point": logits[0],
         "their softmax": chances[0],
@@ -87,6 +89,10 @@ LAB = Lab(
     golden=(
         Golden("classes 0 to 3", "classes in y", np.arange(4)),
         Golden("2 · 2 + 2 + 2 · 4 + 4 = 18 parameters", "parameters", 18),
+        Golden(
+            "every class has a code of its own", "unit 0 and unit 1, by class",
+            lambda codes: len({code.split(": ")[1] for code in codes.split(", ")}) == 4,
+        ),
         Golden("most first weights tell all four apart", "how many of ten reach 100 %", lambda count: count >= 5),
         Golden("the best does", "right, best of ten", 1.0),
         Golden("softmax does not change the class", "softmax changes the class of", 0),
@@ -96,6 +102,7 @@ LAB = Lab(
     shown=(
         "classes in y", "first ten labels", "shapes of X and y", "parameters", "right, for ten first weights",
         "share of each class that unit 0 is on for", "share of each class that unit 1 is on for",
-        "points where both units are off", "logits of the first point", "their softmax", "lowest and highest logit",
+        "unit 0 and unit 1, by class", "points where both units are off",
+        "logits of the first point", "their softmax", "lowest and highest logit",
     ),
 )  # fmt: skip

@@ -204,9 +204,9 @@ def marks(axis: Any, places: Iterable[Any], words: Sequence[Any], **kind: Any) -
     axis.set_ticks(list(places), spelt, parse_math=False, **kind)
 
 
-def note(figure: Any, words: str, lift: int = 0) -> None:
-    """A line below all panels, so many lines above the lower edge."""
-    lines = wrapped(words, figure.get_figwidth() - 0.2, _BODY - 0.5) + "\n" * lift
+def note(figure: Any, words: str) -> None:
+    """A line below all panels."""
+    lines = wrapped(words, figure.get_figwidth() - 0.2, _BODY - 0.5)
     figure.supxlabel(lines, x=0.012, ha="left", size=_BODY - 0.5, color=SOFT, parse_math=False)
 
 

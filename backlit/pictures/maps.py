@@ -22,6 +22,7 @@ from .canvas import (
     entitle,
     label,
     legend,
+    lettered,
     note,
     paler,
     picture,
@@ -30,6 +31,7 @@ from .canvas import (
     sheet,
     short,
     shortened,
+    wrapped,
 )  # fmt: skip
 from .inside import Decision, Inside, Layered, Plane, decision, input_plane, labels, plane, rows_of
 
@@ -101,7 +103,7 @@ def scatter(axes: Any, points: Any, y: Any, names: Sequence[str], wrong: Any = N
         if len(own):
             axes.scatter(
                 *_some(own).T, s=size, color=colours[place], marker=MARKERS[place % len(MARKERS)], edgecolors="white",
-                linewidths=0.6, label=_plain(shortened(name)), zorder=3,
+                linewidths=0.6, label=_plain(shortened(name)), zorder=3, clip_on=False,
             )  # fmt: skip
     if wrong is not None and wrong.any():
         axes.scatter(
@@ -190,6 +192,7 @@ def _draw_units(data: Units) -> Any:
     most = np.percentile(np.abs([each.at for each in data.maps]), 98) or np.abs(values).max()
     colours, low, high = scale_of(np.clip(values, -most, most))
     across, up = data.plane.along, data.plane.up
+    names = [shortened(name) for name in lettered(data.names)[0]]
     for axes, each in zip(panels.flat, data.maps, strict=False):
         drawn = axes.pcolormesh(
             across, up, each.value, cmap=colours, vmin=low, vmax=high, shading="auto", rasterized=True
@@ -199,13 +202,11 @@ def _draw_units(data: Units) -> Any:
             axes.contour(across, up, line, levels=[level], colors=INK, linewidths=1.4)
         scatter(axes, data.plane.points, data.y, data.names, size=12)
         axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
-        name = f"unit {each.unit}" + (
-            f" (class {shortened(data.names[each.unit])})" if data.compete and data.names else ""
-        )
+        name = f"unit {each.unit}" + (f" (class {names[each.unit]})" if data.compete and names else "")
         entitle(
             axes,
             f"{name}: largest for {each.wins}" if data.compete else f"{name}: z > 0 for {each.on} of {data.examples}",
-            2.6,
+            2.9 if len(name) < 19 else 2.6,
         )
         label(axes, *(shortened(name, 30) for name in data.plane.names))
     for axes in panels.flat[count:]:
@@ -219,14 +220,19 @@ def _draw_units(data: Units) -> Any:
 
 
 def _below(figure: Any, axes: Any, y: Any, words: str) -> None:
-    """A note at the left below all panels, and the classes at the right, in two lines where one has no room for both."""
+    """A note at the left below all panels, and the classes at the right; in one frame where a line has no room for both."""
     handles, names = axes.get_legend_handles_labels() if y is not None else ([], [])
-    columns = min(6, len(names))
-    if handles:
-        legend(figure, "outside lower right", handles=handles, labels=names, ncols=columns, markerscale=1.8)
+    columns, wide = min(6, len(names)), figure.get_figwidth()
     letters = len(words) + columns * (max(map(len, names), default=0) + 9)
-    beside = letters * 0.075 < figure.get_figwidth()
-    note(figure, words, lift=0 if beside or not handles else 1 + -(-len(names) // columns))
+    beside = not handles or letters * 0.075 < wide
+    if handles:
+        found = legend(
+            figure, "outside lower right", handles=handles, labels=names, ncols=columns, markerscale=1.8,
+            title=None if beside else wrapped(words, wide - 0.6, 9), title_fontsize=9, alignment="left",
+        )  # fmt: skip
+        found.get_title().set_color(SOFT)
+    if words and beside:
+        note(figure, words)
 
 
 def _units_learn(data: Units) -> str:

@@ -144,6 +144,11 @@ def test_a_script_imports_what_lies_beside_it(script, tmp_path):
     assert backlit("check", path)[0] == 0
 
 
+def test_a_proof_inside_a_script_is_no_training_of_it(script):
+    code, out, err = backlit("check", script(WRONG, "\nprint(model.diagnose(X, y).prove(steps=20).better)\n"), "--json")
+    assert code == 3 and len(strictly(out)["trainings"]) == 1 and err == "True\n"
+
+
 def test_estimators_are_heard_too(script):
     code, out, _ = backlit("check", script("\nbl.sklearn.Classifier(scale=False).fit(1e4 * X, y)\n"))
     assert code == 0 and out.startswith("train.py:12  bl.sklearn.Classifier(scale=False).fit(1e4 * X, y)\n")

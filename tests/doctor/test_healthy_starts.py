@@ -354,7 +354,11 @@ def positive_features():
 @healthy
 def a_sum_over_the_features():
     x = drawn(300, 6)
-    return chain(Dense(16, "relu"), Lambda(lambda h: h / (1e-6 + o.sum(h, axis=-1, keepdims=True))), Dense(1)), x, x[:, 0]
+    return (
+        chain(Dense(16, "relu"), Lambda(lambda h: h / (1e-6 + o.sum(h, axis=-1, keepdims=True))), Dense(1)),
+        x,
+        x[:, 0],
+    )
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

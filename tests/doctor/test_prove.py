@@ -59,7 +59,7 @@ def test_what_is_applied_is_not_found_again(check, capsys):
     fixed = told.apply(place)
     assert fixed.changes and all(f"doctor: {change}\n" in capsys.readouterr().err for change in fixed.changes[:1])
     again = {key: value for key, value in fixed.arguments.items() if key in known}
-    if not fixed.arguments.get("validation_stratify"):
+    if not {"validation_stratify", "class_weight"} & set(fixed.arguments):  # of which `diagnose` does not hear
         assert check.title() not in [one.check for one in fixed.model.diagnose(fixed.x, fixed.y, **again).findings]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -112,8 +112,9 @@ def test_what_the_door_refuses_is_mended_where_y_says_what_it_is(case):
     with pytest.raises(BacklitError):
         model.fit(X, y, verbose=0)
     report = model.diagnose(X, y)
-    with pytest.raises(NotReadyError, match="refused"):
-        report.prove()
+    proof = report.prove(steps=100)
+    assert proof.before.steps == [] and "refused" in str(proof) and proof.verdict.startswith("Without the fix no step")
+    assert proof.better and json.dumps(proof.to_json()) and "<svg" in proof._repr_html_()
     fixed = report.apply()
     assert said in str(fixed)
     assert fixed.fit(epochs=3, verbose=0, doctor="raise").history["loss"]
@@ -378,6 +379,12 @@ def test_losses_that_are_not_finite_are_shown_as_such():
 def test_a_proof_in_a_notebook_is_one_self_contained_picture():
     page = wrong().diagnose(X, YES).prove(steps=40)._repr_html_()
     assert page.count("<svg") == 2 and "http" not in page and "<script" not in page
+
+
+@pytest.mark.parametrize("wrong_one", [{"steps": 0}, {"steps": 1.5}, {"seconds": 0}])
+def test_lengths_that_cannot_be_meant_are_refused(wrong_one):
+    with pytest.raises(BacklitError):
+        wrong().diagnose(X, YES).prove(**wrong_one)
 
 
 def test_a_stream_cannot_be_proved():

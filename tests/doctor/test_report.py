@@ -71,6 +71,21 @@ def test_a_consequence_is_told_under_its_cause():
     ]
 
 
+def test_a_symptom_of_two_causes_is_told_under_the_first_one_once():
+    told = arranged([finding("dead_units", "b"), finding("unscaled_inputs", "a"), finding("constant_output", "c")])
+    assert [(one.check, one.consequences) for one in told] == [
+        ("constant_output", ("b: dead_units.",)),
+        ("unscaled_inputs", ()),
+    ]
+
+
+def test_a_symptom_is_no_cause_and_a_note_neither():
+    alone = arranged([finding("dead_units", "b"), finding("overfitting")])
+    assert [one.check for one in alone] == ["dead_units", "overfitting"]
+    noted = arranged([finding("unused_outputs", severity="note"), finding("dead_units", "b")])
+    assert [one.check for one in noted] == ["dead_units", "unused_outputs"]
+
+
 def test_consequences_of_consequences_go_to_the_first_cause():
     class First(Check):
         rules, explains = (1,), ("second",)

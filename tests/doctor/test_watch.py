@@ -109,12 +109,24 @@ def test_of_large_rows_few_are_looked_at():
 
 
 def test_a_look_that_takes_too_long_is_the_last_one(monkeypatch):
-    monkeypatch.setattr(watch, "_FREE", 0.0)
+    monkeypatch.setattr(watch, "_FREE", 1e-9)
     monkeypatch.setattr(watch, "_SHARE", 0.0)
     model = chain(Dense(4, "relu"), Dense(1))
     model.fit(X, NUMBERS, epochs=30, verbose=0)
     assert [look.step for look in course_of(model).looks] == [0]
     assert len(course_of(model).losses) == 150
+
+
+def test_a_model_that_is_trained_again_for_short_whiles_is_followed_once(monkeypatch):
+    monkeypatch.setattr(watch, "_FREE", 1e-9)
+    model = chain(Dense(4, "relu"), Dense(1))
+    model.fit(X, NUMBERS, verbose=0)
+    assert [look.step for look in course_of(model).looks] == [0]
+    model.fit(X, NUMBERS, verbose=0)
+    assert course_of(model).looks == []
+    monkeypatch.setattr(watch, "_SHARE", 1e9)  # a long one, as far as its share of time goes
+    model.fit(X, NUMBERS, verbose=0)
+    assert len(course_of(model).looks) > 1
 
 
 def test_nothing_of_the_data_is_kept():

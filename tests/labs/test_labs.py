@@ -48,6 +48,7 @@ def test_the_pictures_are_drawn_with_a_headline_each(outcome: labs.Outcome, tmp_
     assert outcome.figures
     for title, figure in outcome.figures.items():
         assert figure.get_suptitle().strip(), title
+        assert figure._repr_png_()[:4] == b"\x89PNG", "a notebook shows it"
         figure.savefig(tmp_path / "picture.png")
 
 

@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_digits, make_blobs
 
 import backlit as bl
@@ -35,6 +36,29 @@ def cancer():
     scale.adapt(table.data.to_numpy())
     layers = [scale, Dense(10, "relu", name="a hidden layer with a long name"), Dense(5, "tanh"), Dense(1, "sigmoid")]
     return trained(bl.Sequential(layers), table.data, y, "binary_crossentropy", validation_split=0.2), table.data, y
+
+
+@cache
+def sizes():
+    """Three numbers, four classes: names that are long, and of several scripts."""
+    rng = np.random.default_rng(7)
+    X = pd.DataFrame(
+        rng.standard_normal((90, 3)), columns=["身高 height", "weight_of_the_person_in_kilograms", "возраст"]
+    )
+    y = np.array(["小号 small", "中号 medium", "большой", "extra-extra-large größe"])[
+        np.digitize(X.iloc[:, 0], [-0.7, 0, 0.7])
+    ]
+    model = bl.Sequential([Dense(6, "relu", name="hidden"), Dense(5, "tanh", name="second"), Dense(4, name="sizes")])
+    return trained(model, X, y, LOGITS, 20, 0.03), X, y
+
+
+@cache
+def shapes():
+    """Small images with long names, wrongly taken for one another; flattened by the model."""
+    rng = np.random.default_rng(1)
+    x, y = rng.random((30, 12, 10)), np.array(["horizontal bar", "vertical bar", "Ecke"])[rng.integers(0, 3, 30)]
+    layers = [bl.Input((12, 10)), Flatten(), Dense(6, "relu"), Dense(3)]
+    return trained(bl.Sequential(layers), x, y, LOGITS, 1), x, y
 
 
 @cache
@@ -100,6 +124,7 @@ FIGURES = {
     "loss of regression": lambda: bl.plot.loss("huber", at=2.5),
     "loss of logits": lambda: bl.plot.loss(LOGITS, at=-1.0),
     "softmax": lambda: bl.plot.softmax([1.0, 2.0, 3.0, 4.0]),
+    "softmax of many scripts": lambda: bl.plot.softmax([1.0, 2.0], ["猫 𝒜", "собака"]),
     "softmax of many": lambda: bl.plot.softmax(np.linspace(-3, 5, 12), [f"a rather long class {k}" for k in range(12)]),
     "slope": lambda: bl.plot.slope(*valley()[:2]),
     "slope of a model": lambda: bl.plot.slope(cost()[0], cost()[2], at=2.0),
@@ -114,6 +139,10 @@ FIGURES = {
     "units": lambda: bl.plot.units(*blobs()),
     "units of the next layer": lambda: bl.plot.units(*blobs(), layer="L2", space="previous"),
     "units of a table": lambda: bl.plot.units(*cancer()),
+    "regions of many scripts": lambda: bl.plot.regions(*sizes()),
+    "units of many scripts": lambda: bl.plot.units(*sizes()),
+    "units of the next layer, of many scripts": lambda: bl.plot.units(*sizes(), layer="sizes", space="previous"),
+    "on and off of many scripts": lambda: bl.plot.on_off(*sizes()),
     "on and off": lambda: bl.plot.on_off(*blobs()),
     "on and off of a table": lambda: bl.plot.on_off(*cancer()),
     "curve": lambda: bl.plot.curve(*line()),
@@ -134,16 +163,21 @@ FIGURES = {
     "history": lambda: bl.plot.history(digits()[0]),
     "history without dev": lambda: bl.plot.history(blobs()[0].history),
     "runs": lambda: bl.plot.runs(runs()),
+    "runs of many scripts": lambda: bl.plot.runs({"小": sizes()[0], "большой": blobs()[0]}),
     "runs by accuracy": lambda: bl.plot.runs(runs(), metric="accuracy"),
     "learning curve": lambda: bl.plot.learning_curve([2, 8], blobs()[1], blobs()[2], epochs=5),
     "learning curve of numbers": lambda: bl.plot.learning_curve([3], line()[1], line()[2], sizes=[20, 40], epochs=5),
     "confusion": lambda: bl.plot.confusion(*digits()),
     "confusion of names": lambda: bl.plot.confusion(*cancer()),
+    "images with long names": lambda: bl.plot.images(shapes()[1], shapes()[2], shapes()[0], count=20),
     "images": lambda: bl.plot.images(digits()[1], digits()[2], digits()[0]),
     "images without a model": lambda: bl.plot.images(np.random.default_rng(0).random((5, 6, 7, 3)), list("abcde")),
+    "weights of flattened images": lambda: bl.plot.weights(shapes()[0]),
+    "weights of a table": lambda: bl.plot.weights(sizes()[0]),
     "weights": lambda: bl.plot.weights(digits()[0]),
     "weights of a convolution": lambda: bl.plot.weights(picture_net()[0]),
     "top": lambda: bl.plot.top(*digits()[:2], layer="L2", unit=2),
+    "top of many scripts": lambda: bl.plot.top(*sizes()[:2], unit=3),
     "top of a table": lambda: bl.plot.top(*cancer()[:2], unit=1),
     "flow": lambda: bl.plot.flow(*digits()),
     "flow of a table": lambda: bl.plot.flow(*cancer()),

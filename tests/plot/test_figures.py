@@ -9,6 +9,7 @@ import pytest
 
 import backlit as bl
 from backlit.core.seed import _state
+from backlit.pictures import canvas
 from tests.plot.programs import FIGURES, blobs, cancer
 
 agg = pytest.importorskip("matplotlib.backends.backend_agg")
@@ -41,6 +42,7 @@ def groups(figure, renderer):
     yield shown([figure._suptitle, figure._supxlabel, *figure.legends], renderer) + [
         (repr(axes), axes.get_tightbbox(renderer)) for axes in figure.axes
     ]
+    yield shown([title for axes in figure.axes for title in (axes.title, axes._left_title)], renderer)
     for axes in figure.axes:
         yield shown([axes._left_title, axes.xaxis.label, axes.yaxis.label], renderer)
         yield shown(axes.texts, renderer)
@@ -97,6 +99,19 @@ def test_words_are_no_formulas():
     figure = bl.plot.softmax([1.0, 2.0], ["<$50", "$50 to $90_k^2"])
     figure.savefig(io.BytesIO(), format="png")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["<$50", "$50 to $90_k^2"]
+
+
+def test_letters_that_no_font_has_are_written_as_codes(monkeypatch):
+    monkeypatch.setattr(canvas, "_second", lambda letters: ((), letters))
+    figure = bl.plot.softmax([2.0, 1.0], ["猫", "größer ∀"])
+    figure.savefig(io.BytesIO(), format="png")
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["\\u732b", "größer ∀"]
+    assert figure.get_suptitle().startswith("\\u732b is the most probable")
+
+
+def test_a_letter_that_another_font_has_is_drawn_with_it():
+    words, second = canvas.lettered(["𝒜 of z"])  # matplotlib brings STIX along
+    assert words == ["𝒜 of z"] and second
 
 
 def test_every_public_name_is_a_picture():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.layers import Conv1D, Dense, Flatten
-from tests.plot.programs import LOGITS, blobs, cancer, digits, line, picture_net, signal, valley
+from backlit.layers import Conv1D, Conv2D, Dense, Flatten, Normalization
+from tests.plot.programs import LOGITS, blobs, cancer, digits, line, picture_net, shapes, signal, sizes, valley
 
 PLOT = bl.plot
 
@@ -49,6 +49,13 @@ def test_a_slope_and_its_step():
     data = PLOT.slope.data(w**2, w, rate=0.25)
     assert (data.slope, data.to, data.to_value) == (-6.0, -1.5, 2.25)  # left of the valley: it moves right
     assert np.allclose(data.cost, data.w**2) and float(w.value) == -3.0
+
+
+def test_a_step_of_a_chosen_rate_goes_down():
+    model, x, y = sizes()
+    for place in range(6):
+        data = PLOT.slope.data((model, x, y), ("hidden/kernel", (0, place)))
+        assert data.to_value < data.value
 
 
 def test_the_cost_of_a_model_is_what_evaluate_says():
@@ -151,6 +158,12 @@ def test_pieces_of_a_relu_layer():
     model.set_weights([[[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], [0.0, 0.0, -1.0], [[1.0]] * 3, [0.0]])
     data = PLOT.on_off.data(model, [[-3.0, -3.0], [3.0, 3.0], [3.0, -3.0]])
     assert (data.pieces, data.used) == (7, 3)  # three lines in general position
+
+
+def test_no_more_pieces_hold_data_than_there_are():
+    model, x, y = sizes()
+    data = PLOT.on_off.data(model, x, y)  # the third input is held: the data lie in more patterns than the plane has
+    assert 0 < data.used <= data.pieces
 
 
 def test_the_curve_of_the_relu_lab():  # W034
@@ -257,6 +270,11 @@ def test_weights_and_top_examples():
     assert np.allclose(top.values, np.sort(answers)[::-1][:5], atol=1e-4)
 
 
+def test_weights_are_laid_out_as_the_model_reads_its_images():
+    assert PLOT.weights.data(shapes()[0]).images[0].shape == (12, 10)
+    assert PLOT.weights.data(sizes()[0]).images[0].shape == (3,)
+
+
 def test_what_windows_see():  # W026
     data = PLOT.receptive.data(*signal())
     first, second = data.layers
@@ -274,6 +292,17 @@ def test_the_network_of_the_practice_lab():
     data = PLOT.network.data(model)
     assert [stage.parameters for stage in data.stages] == [0, 10025, 390, 160] and data.parameters == 10575
     assert data.stages[1].weights == (("W", "(400, 25)"), ("b", "(25,)"))
+
+
+def test_units_that_read_one_number_each_are_told_apart():
+    layers = [bl.Input((3,)), Normalization(mean=[0.0, 1.0, 2.0], variance=[1.0, 1.0, 1.0]), Dense(3, "relu"), Dense(3)]
+    assert [stage.each for stage in PLOT.network.data(bl.Sequential(layers)).stages[1:]] == [True, False, False]
+
+
+def test_blocks_keep_values_and_no_options():
+    model = bl.Sequential([bl.Input((6, 6, 1)), Conv2D(2, 3, strides=1, activation="relu"), Flatten(), Dense(1)])
+    model.compile("sgd", "mse")
+    assert "strides" not in {name for block in PLOT.blocks.data(model).blocks for name in block.kept}
 
 
 def test_blocks_have_the_course_equations():

@@ -1,6 +1,7 @@
 """The trace of a graph: the course's worked numbers, and what holds for any graph."""
 
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -209,6 +210,13 @@ def test_why(make, verdict, where, cause):
     found = why.why("w")
     assert (found.verdict, found.cause) == (verdict, cause)
     assert where == "t2" or found.where == where
+
+
+def test_the_factors_on_the_way_multiply_to_the_derivative():
+    w, b = bl.variable(2.0, "w"), bl.variable(8.0, "b")
+    t = bl.trace(bl.name((bl.name(bl.name(w * (-2.0), "c") + b, "a") - 2.0) ** 2 / 2, "J"))
+    factors = [float(number) for number in re.findall(r"× (-?[\d.]+)", str(t.why("w")))]
+    assert np.prod(factors) == pytest.approx(-4) and "dc/dw = -2" in str(t.why("w"))
 
 
 def test_why_of_one_number_of_an_array():
