@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -219,7 +220,7 @@ class Memory:
 def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None]:
     """What `fit` calls before the first step: tell what is wrong, or raise the first error ("raise"). Returns what it is
     to call after the last one."""
-    model, plan = job.model, job.plan
+    model, plan, began = job.model, job.plan, time.thread_time()
     try:
         memory = model.doctor_memory = model.doctor_memory or Memory(GraphFacts(model))
     except Exception:  # a model that we cannot read is trained as it is; `diagnose` says why
@@ -251,7 +252,7 @@ def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None
         raise as_error(errors[0])
     tell()
 
-    course = memory.course = follow(job, subject, tell, memory.pace)
+    course = memory.course = follow(job, subject, tell, memory.pace, time.thread_time() - began)
 
     def look_back() -> None:
         course.finish()

@@ -272,9 +272,10 @@ class Pace:
         return left if left > self.last else 0.0
 
 
-def follow(job: Any, subject: Any, tell: Callable[..., None], pace: Pace | None = None) -> Course:
-    """Follow a training from before its first step on; `tell` is called with the phases that can be judged then."""
-    job.watch = course = Course(job, subject, tell, Pace() if pace is None else pace)
+def follow(job: Any, subject: Any, tell: Callable[..., None], pace: Pace, spent: float = 0.0) -> Course:
+    """Follow a training from before its first step on; `tell` is called with the phases that can be judged then. `spent`
+    are the seconds that the checks before it took: they count among those that are free."""
+    job.watch = course = Course(job, subject, tell, pace, spent)
     if course.worth_it:
         subject.course = course
         course.look()
@@ -286,15 +287,15 @@ def follow(job: Any, subject: Any, tell: Callable[..., None], pace: Pace | None 
 class Course:
     """One training as the doctor followed it."""
 
-    def __init__(self, job: Any, subject: Any, tell: Callable[..., None], pace: Pace):
-        self.pace = pace
+    def __init__(self, job: Any, subject: Any, tell: Callable[..., None], pace: Pace, spent: float = 0.0):
+        self.pace, self.before = pace, spent
         self.model, self.step, self.subject, self.tell = job.model, job.step, subject, tell
         self.epochs, self.known = len(job.plan.epochs), job.batches.steps  # steps of an epoch, None for some streams
         self.looks: list[Look] = []
         self.table: list[Any] = []  # loss and gradient norm of the steps of every run
         self.first = int(self.model.iterations)
         self.due = self.first
-        self.began, self.spent, self.cost = time.perf_counter(), 0.0, 0.0  # spent, cost: of this thread's own time
+        self.began, self.spent, self.cost = time.perf_counter(), spent, 0.0  # spent, cost: of this thread's own time
         self.problem = ""
 
     @cached_property
@@ -388,7 +389,7 @@ class Course:
             self.look()
         self.due = NEVER
         if self.steps:
-            self.pace.step = max(0.0, time.perf_counter() - self.began - self.spent) / self.steps
+            self.pace.step = max(0.0, time.perf_counter() - self.began - (self.spent - self.before)) / self.steps
 
     def settle(self) -> None:
         """Write down what it took, when all is told."""
