@@ -45,6 +45,7 @@ def rows(work: str, sides: Sequence[str]) -> dict[str, float]:
     taken = {}
     for side in sides:
         worker = Worker(side, work)
+        worker.ask("epoch")  # some predict only what has been trained
         if not worker.missing and (value := worker.ask("row")) is not None:
             taken[side] = value
         worker.end()
