@@ -248,13 +248,13 @@ def test_an_activation_that_is_a_layer_is_replaced(last):
 
 
 def test_layers_of_somebodys_own_are_copied():
-    class Twice(Layer):
+    class TwiceOver(Layer):
         def call(self, x, training=False):
             return 2 * x
 
-    model = network(Dense(8, "relu"), Twice(), Dense(1, "softmax"), loss="binary_crossentropy")
+    model = network(Dense(8, "relu"), TwiceOver(), Dense(1, "softmax"), loss="binary_crossentropy")
     fixed = model.diagnose(X, YES).apply()
-    assert isinstance(fixed.model.layers[1], Twice)
+    assert isinstance(fixed.model.layers[1], TwiceOver)
 
 
 class Own(bl.Model):

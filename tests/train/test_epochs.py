@@ -130,8 +130,16 @@ def test_a_step_that_is_not_finite_is_met_where_it_was_met_before(doctor):
     assert skipped == ([20, 20] if doctor == "off" else [0, 0])
 
 
+@pytest.fixture
+def listening():
+    """A process in the background is born deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_stops_between_two_steps():
+def test_ctrl_c_stops_between_two_steps(listening):
     """The weights and the History are those of the epochs that were run, and it takes less than a second."""
     model = network("auto")
     model.fit(X, Y, batch_size=13, epochs=1, verbose=0)
