@@ -13,7 +13,7 @@ from ..layers.dense import Dense
 from ..train.feed import class_numbers
 from . import repairs
 from .programs import classes, network, points, sparse, values
-from .subject import HeadFacts, Subject
+from .subject import HeadFacts, Subject, evenly
 
 _LARGE = 10.0  # a feature of this standard deviation, or with a mean that many deviations from 0, is badly scaled
 _SMALL = 0.01
@@ -300,7 +300,7 @@ class ValidationRowsInTraining(Check):
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The share of held-out rows that stand in X, and that of rows of X that stand there twice."""
         held, own = subject.validation.x, subject.some_rows(500)
-        rows = np.unique(np.linspace(0, len(held[0]) - 1, min(len(held[0]), 500)).astype(np.int64))
+        rows = evenly(len(held[0]), 500)
         own_keys = keys(subject.x)
         table = np.sort(own_keys)
         again = _times(keys([part[rows] for part in held]), table) >= 1
@@ -346,7 +346,7 @@ def keys(parts: list[Any]) -> Any:
     total = np.zeros(len(parts[0]))
     for part in parts:
         flat = part if part.ndim == 2 else np.reshape(part, (len(part), -1))
-        columns = np.unique(np.linspace(0, flat.shape[1] - 1, min(flat.shape[1], 16)).astype(np.int64))
+        columns = evenly(flat.shape[1], 16)
         weights = np.random.Generator(np.random.PCG64(7)).uniform(1, 2, len(columns))
         for piece in (slice(begin, begin + _PIECE) for begin in range(0, len(flat), _PIECE)):
             total[piece] += np.asarray(flat[piece, columns], dtype=np.float64) @ weights

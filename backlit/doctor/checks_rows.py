@@ -14,16 +14,11 @@ from ..layers.dense import Dense
 from .checks_data import counts, keys
 from .programs import classes, network, points, sparse
 from .relation import Relation, enough, plain_relation, relation
-from .subject import HeadFacts, Subject
+from .subject import HeadFacts, Subject, evenly
 
 _FIRST_ROWS, _ROWS = 200, 1000  # most relations show in a few
 _TARGETS = 8
 _MANY = 0.05
-
-
-def _spread(count: int, most: int) -> Any:
-    """At most so many places, evenly over all."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 class TargetsDoNotFollow(Check):
@@ -105,7 +100,7 @@ def _targets(head: HeadFacts, y: Any) -> Any:
     if head.head.loss.labels:
         y = y.reshape(-1, 1) == np.unique(y)[:_TARGETS]
     y = y.reshape(len(y), -1)
-    return y[:, _spread(y.shape[1], _TARGETS)].astype(np.float64)
+    return y[:, evenly(y.shape[1], _TARGETS)].astype(np.float64)
 
 
 def _every_combination(x: Any) -> bool:
@@ -201,7 +196,7 @@ def _coincidences(parts: list[Any]) -> float:
     chance = 1.0
     for part in parts:
         flat = np.reshape(part, (len(part), -1))
-        for column in _spread(flat.shape[1], 16):
+        for column in evenly(flat.shape[1], 16):
             shares = np.unique(flat[:, column], return_counts=True)[1] / len(flat)
             chance *= float((shares**2).sum()) - 1 / len(flat)
     return chance * len(parts[0]) ** 2 / 2
@@ -263,9 +258,9 @@ class ShiftedValidation(Check):
 
 def _sample(part: Any) -> Any:
     """Some rows and columns as numbers."""
-    some = np.asarray(part[_spread(len(part), 500)])
+    some = np.asarray(part[evenly(len(part), 500)])
     flat = some.reshape(len(some), -1)
-    return flat[:, _spread(flat.shape[1], 256)].astype(np.float64)
+    return flat[:, evenly(flat.shape[1], 256)].astype(np.float64)
 
 
 class RareClass(Check):

@@ -35,7 +35,7 @@ from . import (
 )
 from .ear import EAR, Heard
 from .mending import Case, repair_of
-from .subject import Arrays, GraphFacts, Subject
+from .subject import Arrays, GraphFacts, Subject, evenly
 from .telling import MOST_TOLD, Checked, Report, plain, word
 from .watch import Course, Pace, follow
 
@@ -210,8 +210,7 @@ class Memory:
         seen: list[Any] = [sorted(asked.items(), key=str)]
         for held in arrays:
             for part in () if held is None else (*held.x, *held.y, *(w for w in held.w if w is not None)):
-                rows = np.linspace(0, len(part) - 1, min(len(part), _KNOWN_BY)).astype(np.int64)
-                seen += [len(part), np.array(part[rows])]
+                seen += [len(part), np.array(part[evenly(len(part), _KNOWN_BY)])]
         same = len(seen) == len(self.seen) and all(map(np.array_equal, seen[1:], self.seen[1:]))
         if not same or seen[0] != self.seen[0]:
             self.kept, self.seen = {}, seen

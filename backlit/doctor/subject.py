@@ -39,6 +39,11 @@ _MANY = 5_000_000  # of more targets a sample gives the extremes, too
 _LISTED = 64  # more distinct values than these are not counted
 
 
+def evenly(count: int, most: int) -> Any:
+    """At most so many of the places 0 … count - 1, evenly over all."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
 # ---------------------------------------------------------------------- the model alone
 class GraphFacts:
     """The forward graph of a built and compiled model, as training runs it, and what follows from it."""
@@ -362,7 +367,7 @@ class Subject:
 
     def some_rows(self, most: int) -> Any:
         """At most so many row numbers, evenly over all."""
-        return np.unique(np.linspace(0, self.rows - 1, min(self.rows, most)).astype(np.int64))
+        return evenly(self.rows, most)
 
     def targets(self, head: HeadFacts) -> Targets:
         """The numbers of the y of that head."""
@@ -401,7 +406,7 @@ class Subject:
 
 
 def _targets(y: Any) -> Targets:
-    some = y[np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_ROWS)).astype(np.int64))].astype(np.float64)
+    some = y[evenly(len(y), MOST_ROWS)].astype(np.float64)
     every = y if y.size <= _MANY else some
     values = np.unique(some)
     rows = some.reshape(-1, some.shape[-1]) if some.ndim > 1 else some.reshape(-1, 1)
