@@ -1,4 +1,4 @@
-"""Measure the doctor: `python -m bench.doctor [--seeds 5] [--only NAME] [--split dev|held-out] [--json FILE]`.
+"""Measure the doctor: `python -m bench.doctor [--seeds 5] [--only NAME] [--split dev|held-out|unseen] [--json FILE]`.
 
 Every program is examined by `diagnose` and by `fit`, with several seeds: as it is, in disguise, and healed. The programs
 that are held out are never named: of them only the totals are shown.
@@ -26,7 +26,7 @@ from . import cases_first, cases_second, healthy_classes, healthy_numbers, mutan
 from .baselines import DOCTORS
 from .data import table
 from .examine import PHASES, Outcome, examine, note_progress, overhead
-from .program import PROGRAMS, Program, Run
+from .program import PROGRAMS, SPLITS, Program, Run
 from .score import Case, named
 
 MODULES = cases_first, cases_second, mutants_classes, mutants_numbers, healthy_numbers, healthy_classes
@@ -36,7 +36,7 @@ _COLUMNS = ("named", "recall", "precision", "first", "placed")
 
 def chosen(split: str, only: str | None = None) -> list[Program]:
     """The programs of one side, or those of it with that in their name."""
-    side = [one for one in PROGRAMS.values() if one.held_out == (split == "held-out")]
+    side = [one for one in PROGRAMS.values() if one.split == split]
     return [one for one in side if only is None or only in one.name]
 
 
@@ -208,11 +208,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", help="programs with this in their name")
-    parser.add_argument("--split", choices=("dev", "held-out"), default="dev")
+    parser.add_argument("--split", choices=SPLITS, default="dev")
     parser.add_argument("--json", type=Path, help="write all numbers, and for dev all outcomes")
     asked = parser.parse_args()
-    if asked.split == "held-out" and asked.only:
-        parser.error("--split held-out shows totals of all held-out programs: --only would look at one of them")
+    if asked.split != "dev" and asked.only:
+        parser.error(f"--split {asked.split} shows totals of all its programs: --only would look at one of them")
     programs = chosen(asked.split, asked.only)
     if not programs:
         raise SystemExit(f"no program of {asked.split} has {asked.only!r} in its name")

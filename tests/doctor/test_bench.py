@@ -16,7 +16,7 @@ from bench.doctor.__main__ import MODULES, chosen, main, measured
 from bench.doctor.baselines import DOCTORS
 from bench.doctor.disguise import BY_HAND, OWN_LOSS, disguised
 from bench.doctor.examine import Outcome, Said, examine, hit, overhead
-from bench.doctor.program import HELD_OUT, PROGRAMS, TASKS, WORDS, Fault, Program, Run, digest, held_out
+from bench.doctor.program import HELD_OUT, PROGRAMS, SPLITS, TASKS, WORDS, Fault, Program, Run, digest, held_out
 from bench.doctor.quality import NOTHING, quality
 from bench.doctor.score import best, of_faulty, of_healthy
 
@@ -85,12 +85,13 @@ def test_the_list_of_what_is_held_out_never_changes():
 
 def test_a_third_of_every_kind_of_mutant_and_healthy_program_is_held_out():
     assert held_out() <= {digest(name) for name in PROGRAMS}
+    first = [one for one in PROGRAMS.values() if not one.later]
     for group in ("mutants", "healthy"):
         for task in TASKS:
-            mine = [one for one in PROGRAMS.values() if (one.group, one.task) == (group, task)]
-            assert sum(one.held_out for one in mine) == round(len(mine) / 3)
-    assert not any(one.held_out for one in PROGRAMS.values() if one.group == "cases")
-    assert not {one.name for one in chosen("dev")} & {one.name for one in chosen("held-out")}
+            mine = [one for one in first if (one.group, one.task) == (group, task)]
+            assert sum(one.split == "held-out" for one in mine) == round(len(mine) / 3)
+    assert not any(one.split == "held-out" for one in first if one.group == "cases")
+    assert sum(len(chosen(split)) for split in SPLITS) == len(PROGRAMS)
 
 
 @every_program
