@@ -292,7 +292,9 @@ def plain(model: Any, x: Any) -> bool:
     leaf = model.input_leaves if model.built else None
     if type(x) is not np.ndarray or x.dtype.char not in "fd" or not isinstance(leaf, Leaf) or leaf.dtype not in FLOATS:
         return False
-    if not 0 < x.size <= _SMALL or len(x) > _SMALL_ROWS or x.shape[1:] != leaf.shape[1:] or not x.flags.c_contiguous:
+    if x.ndim != len(leaf.shape) or not 0 < x.size <= _SMALL or len(x) > _SMALL_ROWS:
+        return False
+    if x.shape[1:] != leaf.shape[1:] or not x.flags.c_contiguous:
         return False
     flat = x.reshape(-1)
     with np.errstate(all="ignore"):

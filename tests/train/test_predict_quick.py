@@ -32,7 +32,7 @@ def test_what_the_door_refuses_is_refused(value):
         model.predict(x)
 
 
-@pytest.mark.parametrize("shape", [(3,), (1, 4), (0, 3), (1, 1, 3)])
+@pytest.mark.parametrize("shape", [(), (3,), (1, 4), (0, 3), (1, 1, 3)])
 def test_another_shape_is_refused(shape):
     model = network()
     with pytest.raises(bl.BacklitError):
