@@ -3,4 +3,4 @@
 from .core.errors import names_of
 from .nn import *  # noqa: F403 - the activations are the records of ops/nn.py
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

@@ -6,4 +6,4 @@ from .train.checkpoints import *  # noqa: F403
 from .train.logs import *  # noqa: F403
 from .train.progress import *  # noqa: F403
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

@@ -3,4 +3,4 @@
 from .core.errors import names_of
 from .layers.constraints import *  # noqa: F403 - a constraint is in this room as soon as its class stands there
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

@@ -3,4 +3,4 @@
 from .core.errors import names_of
 from .ops.nn import *  # noqa: F403 - an activation is in this room as soon as its record stands in ops/nn.py
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

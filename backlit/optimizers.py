@@ -8,4 +8,4 @@ from .train.optimizers import *  # noqa: F403 - an optimizer is in this room as 
 
 sys.modules[f"{__name__}.schedules"] = schedules  # Keras's module of that name
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

@@ -13,4 +13,4 @@ from .pictures.matrices import *  # noqa: F403
 from .pictures.networks import *  # noqa: F403
 from .pictures.training import *  # noqa: F403
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

@@ -5,4 +5,4 @@ from .ops.draw import bernoulli, normal, set_seed, uniform
 
 __all__ = ["bernoulli", "normal", "set_seed", "uniform"]
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

@@ -5,4 +5,4 @@ from .train.estimator import Classifier, Regressor
 
 __all__ = ["Classifier", "Regressor"]
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

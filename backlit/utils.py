@@ -7,4 +7,4 @@ from .train.labels import to_categorical
 
 __all__ = ["Columns", "set_random_seed", "to_categorical"]
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from opcode import opname
 from typing import Any
 
+from .elsewhere import named_elsewhere
+
 _PACKAGE = __name__.partition(".")[0]
 FIELDS = ("expected", "found", "why", "fix", "where")
 
@@ -151,13 +153,18 @@ def room_for(what: str, fix: str) -> Iterator[None]:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """The nearest of `choices` as a question, or an empty string where none is near.
+    """What to type instead: what a word of another library is called here, or the nearest of `choices` as a question, or an
+    empty string where none is near.
 
     >>> did_you_mean("Squential", ["Sequential", "Model"])
     "did you mean 'Sequential'?"
     """
     import difflib
 
+    choices = list(choices)
+    elsewhere = named_elsewhere(str(word), choices)
+    if elsewhere:
+        return elsewhere
     names: dict[str, list[str]] = {}
     for choice in choices:
         names.setdefault(choice.lower(), []).append(choice)
@@ -166,14 +173,19 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f"did you mean {spelt[0]!r}?" if spelt else ""
 
 
-def names_of(room: str) -> Callable[[str], Any]:
-    """The `__getattr__` of the module `room`: a misspelt name is answered with the nearest one that is there."""
+def names_of(room: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of the module `room`: a misspelt name is answered with the nearest one that is there, and
+    what stands there for the module's own use is not listed."""
 
     def getattr_(name: str) -> Any:
-        module = vars(sys.modules[room])
-        raise missing(room, name, module.get("__all__") or [each for each in module if not each.startswith("_")])
+        raise missing(room, name, dir_())
 
-    return getattr_
+    def dir_() -> list[str]:
+        module = vars(sys.modules[room])
+        own = [name for name, value in module.items() if name[0] != "_" and value not in (names_of, sys)]
+        return sorted(module.get("__all__") or own)
+
+    return getattr_, dir_
 
 
 def missing(room: str, name: str, choices: Iterable[str]) -> Exception:

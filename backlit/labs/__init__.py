@@ -37,4 +37,4 @@ def find(name: str) -> Lab:
     return lab
 
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)
