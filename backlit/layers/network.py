@@ -111,13 +111,20 @@ class Functional(Network):
     def connect(self, inputs: Any, outputs: Any) -> None:
         """Take the calls between the given leaves and nodes; outputs that need other inputs are refused."""
         self.input_form, self.output_form = inputs, outputs
-        self.starts, self.ends = flat(inputs), flat(outputs)
+        self.starts, self.ends = ([] if given is None else flat(given) for given in (inputs, outputs))
+        if not self.starts or not self.ends:
+            what = "output" if self.starts else "input"
+            raise ArgumentError(f"a model needs an {what}.", fix="x = Input((4,)); Model(x, Dense(1)(x))")
+        known = set(self.starts)
+        if len(known) < len(self.starts):
+            twice = next(start for start in self.starts if self.starts.count(start) > 1)
+            raise ArgumentError(f"the input {twice.name!r} is there twice.", fix="an Input of its own for each part of X")
         for node in (*self.starts, *self.ends):
             if not isinstance(node, Node):
                 raise ArgumentError(f"{node!r} is no input or output.", fix="x = Input((4,)); Model(x, Dense(1)(x))")
-        self.order = topological(self.ends, lambda node: () if node in set(self.starts) else node.inputs)
+        self.order = topological(self.ends, lambda node: () if node in known else node.inputs)
         for node in self.order:
-            if isinstance(node, Leaf) and node.kind == "input" and node not in self.starts:
+            if isinstance(node, Leaf) and node.kind == "input" and node not in known:
                 raise GraphError(
                     f"the outputs need the input {node.name!r}, which the model does not have.",
                     expected=", ".join(str(start.name) for start in self.starts),

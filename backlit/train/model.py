@@ -71,7 +71,7 @@ class Model(Functional, Views):
         self._steps: dict[Any, tuple[Step, Any]] = {}
         self._predictor: Any = None  # the program of `predict` and its inputs
         self._forget_training()
-        if inputs is not None:
+        if type(self) is Model or inputs is not None:
             self.connect(inputs, outputs)
             self.build_on(inputs)
 
@@ -84,7 +84,7 @@ class Model(Functional, Views):
     @property
     def outputs(self) -> list[Node]:
         """The output nodes of a functional or built sequential model, in order."""
-        return flat(self.ends if hasattr(self, "ends") else self.layers[-1].output)
+        return vars(self).get("ends") or [node for last in self.layers[-1:] for node in flat(last.output)]
 
     @checked
     def build(self, input_shape: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
