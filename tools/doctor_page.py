@@ -15,6 +15,7 @@ import backlit as bl
 from backlit.core.check import RANKS, Check, Values
 from backlit.doctor.report import checks
 from backlit.doctor.telling import Report, sureness
+from backlit.view.advice import RULES as RULES_OF_THUMB
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "doctor.md"
 DIAGNOSED = ("batch_size", "validation_split", "validation_data", "sample_weight")  # keywords of `diagnose`
@@ -155,7 +156,7 @@ def text() -> str:
         mine = [check for check in every if check.ranked() == place]
         if mine:
             parts += [f"## {rank.capitalize()}\n", *map(_section, mine)]
-    return "\n".join([*parts, _sources(every)])
+    return "\n".join([*parts, _sources(every), _thumb()])
 
 
 def _overview(every: tuple[Check, ...]) -> str:
@@ -210,6 +211,22 @@ def _sources(every: tuple[Check, ...]) -> str:
     return "\n".join([*head, "| | Rule | Checks | Published in, or near to |", "|---|---|---|---|", *rows, ""])
 
 
+def _thumb() -> str:
+    rows = []
+    for each in RULES_OF_THUMB.values():
+        found = ", ".join(f"[{name}](#{name})" for name in each.checks)
+        kept = "; ".join(part for part in (found, each.kept) if part)
+        rows.append(f"| {each.number} | {each.rule} | {kept or '-'} | {'yes' if each.says else 'no'} |")
+    head = [
+        "## The course's rules of thumb and where they are kept\n",
+        "What is a mistake is found by a check; the rest is advice, which `model.explain(X, y)` and `backlit explain` give",
+        "where a rule applies to the model and says something. The numbers are those of the course's list.\n",
+        "| | Rule of thumb | Kept by | Said by `explain` |",
+        "|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows, ""])
+
+
 def _doc(thing: object) -> str:
     return " ".join((inspect.getdoc(thing) or "").split())
 
@@ -232,6 +249,7 @@ def finding(check: Check) -> tuple[Values, Report]:
     model, x, y, *rest = check.bad()
     given = dict(rest[0]) if rest else {}
     known = {key: given[key] for key in DIAGNOSED if key in given}
+    known["overfit"] = "trial" in check.needs
     with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         report = model.diagnose(x, y, **known)

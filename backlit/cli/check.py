@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,21 +23,42 @@ from .show import console, print_data, print_wrapped
 _MOST_CLASSES = 20
 
 
-@cli.command()
-@click.argument("data", metavar="DATA_OR_SCRIPT")
+class _Check(click.Command):
+    """Says where options of a script stand."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, [*args])
+        except click.NoSuchOption as error:
+            if not any(each.endswith(".py") or each in ("-m", "--module") for each in args):
+                raise
+            hint = "Options of the script stand behind --, as in: backlit check train.py -- --epochs 3"
+            raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None
+
+
+@cli.command(cls=_Check)
+@click.argument("data", metavar="DATA_OR_SCRIPT", required=False)
 @click.argument("arguments", nargs=-1, metavar="[-- ARGUMENTS]")
+@click.option("-m", "--module", help="Run this module as a script, as `python -m` does.")
 @click.option("--target", help="The column of y in a table. Default: target, label, class or y, where there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def check(data: str, arguments: tuple[str, ...], target: str | None, as_json: bool) -> None:
+def check(data: str | None, arguments: tuple[str, ...], module: str | None, target: str | None, as_json: bool) -> None:
     """Say what the columns of DATA are and what may be wrong with them, or run SCRIPT.py with its ARGUMENTS and say what
-    is wrong with each of its trainings, with the lines of the script; exit 3 where there are errors.
+    is wrong with each of its trainings, with the lines of the script. The script prints and writes what it does alone;
+    exit 3 where errors are found, else 1 where the script itself fails, 130 where it is interrupted.
     """
-    if data.endswith(".py"):
+    if module is None and data is None:
+        raise click.UsageError("Missing argument 'DATA_OR_SCRIPT'.")
+    if module is not None or _is_script(str(data)):
         if target is not None:
             raise click.UsageError("--target is for data, not for a script")
-        from .script import check_script  # it loads all of the doctor
+        from .script import check_module, check_script  # it loads all of the doctor
 
-        sys.exit(check_script(data, arguments, as_json))
+        if module is None:
+            sys.exit(check_script(str(data), arguments, as_json))
+        sys.exit(check_module(module, [each for each in (data, *arguments) if each is not None], as_json))
+    data = str(data)
     if arguments:
         raise click.UsageError(f"one set of data is checked at a time; {arguments[0]!r} is too much")
     found: Survey | None = None
@@ -52,6 +74,10 @@ def check(data: str, arguments: tuple[str, ...], target: str | None, as_json: bo
         _print(console(), found, findings)
     if any(each.severity == "error" for each in findings):
         sys.exit(BAD_DATA)
+
+
+def _is_script(path: str) -> bool:
+    return path.endswith(".py") or (Path(path) / "__main__.py").is_file()
 
 
 def _read(source: str, target: str | None) -> Dataset:

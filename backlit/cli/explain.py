@@ -24,7 +24,8 @@ _PIPE, _WIDEST = 100, 120
 @click.option("--equations", is_flag=True, help="Also the equations: forward, cost and backward.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def explain(model_file: Path, equations: bool, as_json: bool) -> None:
-    """Say what the network in MODEL_FILE is, what its outputs mean, how it was trained and how good it is."""
+    """Say what the network in MODEL_FILE is, what its outputs mean, how it was trained, how good it is, and what rules of
+    thumb advise. --json has every rule of thumb that applies, also those that are kept."""
     model = load_model(model_file)
     explanation = model.explain()
     file = _file(model_file)

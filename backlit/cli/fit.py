@@ -148,11 +148,16 @@ def _save(model: Any, problem: recipe.Problem, options: recipe.Options, scored: 
         "seed": options.seed,
         "columns": list(data.columns),
         "target": data.target,
+        "target_numbers": _spread(problem.y[problem.parts.train]) if problem.task == "regression" else None,
         "unit": data.unit,
         "image": data.image,
         "scores": scored,
     }
     model.save(path)
+
+
+def _spread(y: np.ndarray) -> dict[str, float]:
+    return {"low": float(y.min()), "high": float(y.max()), "std": float(y.std())}
 
 
 def _result(outcome: recipe.Outcome, options: recipe.Options, path: Path) -> dict[str, Any]:

@@ -103,8 +103,9 @@ class Check(Record):
 
     The key "layer" names the layer (or None), whose line of construction the finding shows; all other values are the
     evidence. `needs` names what a subject may lack: "x", "y", "whole" (all rows of them, not a stream's first batch),
-    "validation", "settings", "history", "course" (a training that was followed); where it is lacking, the check does not
-    run. `explains` names the checks whose findings are consequences of this one; what is explained is told below it.
+    "validation", "settings", "history", "course" (a training that was followed, or its first look), "trial" (a few rows
+    that were to be learnt by heart); where it is lacking, the check does not run. `explains` names the checks whose
+    findings are consequences of this one; what is explained is told below it.
     `argument` is the one to change, `grounds` and `sure` say how sure the finding is. `bad()` and `good()` are tiny
     programs: (model, X, y) or (model, X, y, keywords of fit). In the first one the check finds something, in the second
     one no check does.

@@ -27,6 +27,7 @@ INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
 DTYPES = (*FLOATS, *INTEGERS, "bool")
 STRONG, ARRAY, LITERAL = 0, 1, 2  # how firmly a value holds its dtype: variables; arrays and constants; Python numbers
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PYTHON = os.path.dirname(os.__file__) + os.sep, "<frozen"
 _MOST_LINES = 4
 
 _interned: weakref.WeakValueDictionary[Any, Node] = weakref.WeakValueDictionary()
@@ -482,14 +483,21 @@ def _bits(value: Any) -> Any:
 
 # ---------------------------------------------------------------------- origins
 def here() -> tuple[tuple[str, int], ...]:
-    """The nearest line outside this package, or the inherited lines inside `inherit`."""
+    """The nearest line outside this package, or the inherited lines inside `inherit`. A line of the user's comes before
+    one of an installed package that he calls, such as a pipeline of scikit-learn's."""
     inherited = getattr(_origin, "lines", None)
     if inherited is not None:
         return inherited  # type: ignore[no-any-return]
     frame: Any = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    near: tuple[tuple[str, int], ...] = ()
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_PACKAGE):
+            if not file.startswith(_PYTHON) and "site-packages" not in file:
+                return ((file, frame.f_lineno),)
+            near = near or ((file, frame.f_lineno),)
         frame = frame.f_back
-    return ((frame.f_code.co_filename, frame.f_lineno),) if frame else ()
+    return near
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -13,14 +13,14 @@ from ..layers.dense import Dense
 from ..train.feed import class_numbers
 from . import repairs
 from .programs import classes, network, points, sparse, values
-from .subject import HeadFacts, Subject, evenly
+from .subject import HeadFacts, Subject, evenly, keys
 
 _LARGE = 10.0  # a feature of this standard deviation, or with a mean that many deviations from 0, is badly scaled
 _SMALL = 0.01
 _FAR = 100.0  # targets of this mean or deviation are far from what a fresh network gives
 _USUAL_RATE = 0.01
 _LISTED = 5
-_PIECE = 1 << 16  # rows looked at together: nothing of X is copied as a whole
+_LOOKED_AT = 500  # held-out rows that are looked for in X
 
 
 class UnscaledInputs(Check):
@@ -36,7 +36,7 @@ class UnscaledInputs(Check):
     place = "fit"
     argument = "X"
     why = "steps that suit the large features do nothing for the small ones, and units saturate or die"
-    explains = ("loss_grows",)
+    explains = ("loss_grows", "loss_at_start")
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The features of largest deviation and mean before each first layer."""
@@ -126,7 +126,7 @@ class UnscaledTargets(Check):
     place = "fit"
     argument = "y"
     why = "a fresh network gives numbers about 1: it takes thousands of steps to come near"
-    explains = ("loss_grows",)
+    explains = ("loss_grows", "loss_at_start")
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """Mean and deviation of y, for outputs that end with a layer's own weights."""
@@ -298,18 +298,20 @@ class ValidationRowsInTraining(Check):
     why = "a model is judged by rows that it has not seen; on these it can only look good"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """The share of held-out rows that stand in X, and that of rows of X that stand there twice."""
-        held, own = subject.validation.x, subject.some_rows(500)
-        rows = evenly(len(held[0]), 500)
-        own_keys = keys(subject.x)
-        table = np.sort(own_keys)
+        """The share of held-out rows that stand in X, and that of rows of X that stand there twice. Of very many rows of X
+        only some are looked at, and as many more of the others: what is found among them is a share of what there is.
+        """
+        held, own = subject.validation.x, subject.keys
+        share = len(own) / subject.rows
+        rows = evenly(len(held[0]), round(_LOOKED_AT / share))
+        table = np.sort(own)
         again = _times(keys([part[rows] for part in held]), table) >= 1
-        twice = _times(own_keys[own], table) >= 2
+        twice = _times(own[evenly(len(own), round(_LOOKED_AT / share))], table) >= 2
         yield {
             "layer": None,
             "looked_at": len(rows),
-            "in_training": float(again.mean()),
-            "training_twice": float(twice.mean()),
+            "in_training": min(1.0, float(again.mean()) / share),
+            "training_twice": min(1.0, float(twice.mean()) / share),
         }
 
     def wrong(self, v: Values) -> bool:
@@ -338,16 +340,3 @@ class ValidationRowsInTraining(Check):
 def _times(keys: Any, table: Any) -> Any:
     """How often each key stands in the sorted table."""
     return np.searchsorted(table, keys, "right") - np.searchsorted(table, keys, "left")
-
-
-def keys(parts: list[Any]) -> Any:
-    """One number a row, equal for equal rows and hardly ever for others: a fixed random projection of at most 16
-    columns of every input."""
-    total = np.zeros(len(parts[0]))
-    for part in parts:
-        flat = part if part.ndim == 2 else np.reshape(part, (len(part), -1))
-        columns = evenly(flat.shape[1], 16)
-        weights = np.random.Generator(np.random.PCG64(7)).uniform(1, 2, len(columns))
-        for piece in (slice(begin, begin + _PIECE) for begin in range(0, len(flat), _PIECE)):
-            total[piece] += np.asarray(flat[piece, columns], dtype=np.float64) @ weights
-    return total

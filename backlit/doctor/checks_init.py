@@ -28,7 +28,7 @@ class FirstWeightsOfWrongSize(Check):
     rules, phase, needs = (17, 38), "data", ("x",)
     argument = "kernel_initializer"
     why = "the deviation of a unit's sum is that of its inputs times √(inputs) times that of the weights"
-    explains = ("saturated_units", "vanishing_gradient", "dead_units")
+    explains = ("saturated_units", "vanishing_gradient", "dead_units", "loss_at_start")
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """Size, growth and idle units of the layer with the worst weights."""

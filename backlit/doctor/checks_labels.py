@@ -228,5 +228,5 @@ class DistanceOnYesAndNo(Check):
         return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="mae"), points(), classes(2)
 
     def good(self) -> tuple[Any, ...]:
-        """A squared one."""
-        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="mse"), points(), classes(2)
+        """The cross-entropy."""
+        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), classes(2)

@@ -26,7 +26,7 @@ from .subject import GraphFacts, Subject
 
 _HALF = 0.5
 _FEW = 2  # rows from which a mean and a deviation are taken
-_SAME = 4  # rows that are predicted once with some rows and once with others
+_SAME = 2  # rows that are predicted once with some rows and once with others
 _CHANNELS = (1, 3, 4)
 
 
@@ -53,7 +53,13 @@ class DropoutOnTheOutput(Check):
     rules, severity = (52,), "warning"
     argument = "dropout"
     why = "no weights come after it that could do without what is missing: the loss is that of wrong answers"
-    explains = ("output_is_no_probability", "target_out_of_reach", "shares_that_do_not_compete", "log_of_negative")
+    explains = (
+        "output_is_no_probability",
+        "target_out_of_reach",
+        "shares_that_do_not_compete",
+        "log_of_negative",
+        "loss_at_start",
+    )
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The share of answers that are dropped, for each output."""
@@ -327,13 +333,13 @@ class MixedExamples(Check):
         given = [part[: 2 * _SAME] for part in parts]
         other = [np.concatenate([part[2 * _SAME :], part[_SAME : 2 * _SAME]]) for part in parts]
         roots = facts.linear.given
-        order = topological(roots)
         one, two = (
             registry.lookup("values.reference")(roots, dict(zip(facts.inputs, part, strict=True)))
             for part in (given, other)
         )
-        mixing = next((node for node in order if _mixes(node, one, two)), None)
         seen = [root for root in roots if _mixes(root, one, two)]
+        order = topological(roots) if seen else []
+        mixing = next((node for node in order if _mixes(node, one, two)), None)
         yield {
             "layer": layers_of(order).get(mixing) if seen and mixing is not None else None,
             "operation": _over(mixing) if seen and mixing is not None else "",
@@ -432,6 +438,7 @@ class ChannelsFirst(Check):
 
     rules, phase, needs, sure = (57,), "data", ("x",), 0.9
     place, argument = "fit", "X"
+    explains = ("weights_on_padding", "places_left_out")
     why = "the windows slide over channels and rows, and every column of the picture counts as a channel"
 
     def measure(self, subject: Subject) -> Iterator[Values]:

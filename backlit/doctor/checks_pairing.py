@@ -69,6 +69,7 @@ class ConstantOutput(Check):
     explains = (
         "bounded_logits",
         "constant_loss",
+        "loss_at_start",
         "output_is_no_probability",
         "regression_on_labels",
         "target_out_of_reach",
@@ -151,6 +152,7 @@ class BoundedLogits(Check):
 
     rules, severity = (4,), "error"
     argument = "activation"
+    explains = ("loss_at_start",)
     why = "the loss applies softmax or sigmoid itself; squashed twice, no probability comes near 0 and 1"
 
     def measure(self, subject: Subject) -> Iterator[Values]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.check import Check, Repair, Values
 from ..core.node import FLOATS
 from ..layers.dense import Dense
-from .checks_data import counts, keys
+from .checks_data import counts
 from .programs import classes, network, points, sparse
 from .relation import Relation, enough, plain_relation, relation
 from .subject import HeadFacts, Subject, evenly
@@ -105,13 +105,14 @@ def _targets(head: HeadFacts, y: Any) -> Any:
 
 def _every_combination(x: Any) -> bool:
     """Whether the rows are all combinations of the values of their columns."""
-    x = np.asarray(x).reshape(len(x), -1)
-    total = 1
-    for column in x.T:
-        total *= len(np.unique(column))
-        if total > len(x):
-            return False
-    return len(np.unique(x, axis=0)) == total
+    every = len(x)
+    for rows in (evenly(every, _ROWS), slice(None)):  # a few rows have more combinations than there are rows, mostly
+        some, total = np.reshape(x[rows], (-1, math.prod(x.shape[1:]))), 1
+        for column in some.T:
+            total *= len(np.unique(column))
+            if total > every:
+                return False
+    return len(np.unique(some, axis=0)) == total
 
 
 class ConflictingLabels(Check):
@@ -124,20 +125,18 @@ class ConflictingLabels(Check):
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The share of such rows and the best accuracy that they leave."""
-        if subject.rows > _MOST_KEYED:
+        if subject.rows > _MOST_COMPARED:
             return
         for head in subject.heads:
             labels = _labels(subject, head)
             if labels is not None and len(labels) > 1:
-                _, row = np.unique(keys(subject.x), return_inverse=True)
-                table = np.zeros((row.max() + 1, labels.max() + 1), dtype=np.int64)
-                np.add.at(table, (row, labels), 1)
-                mixed = (table > 0).sum(axis=1) > 1
+                places, group = _equal(subject.keys)
+                mixed, right = _mixed(group, labels[places])
                 yield {
                     "layer": None,
-                    "conflicting": float(table[mixed].sum() / len(labels)),
-                    "best_accuracy": float(table.max(axis=1).sum() / len(labels)),
-                    "rows": _example(row, mixed),
+                    "conflicting": float(mixed[group].sum() / len(labels)),
+                    "best_accuracy": float((len(labels) - len(places) + right) / len(labels)),
+                    "rows": [int(each) for each in places[group == mixed.argmax()][:2]] if mixed.any() else [],
                     "by_chance": _coincidences(subject.x) if mixed.any() else 0.0,
                 }
 
@@ -168,7 +167,28 @@ class ConflictingLabels(Check):
         return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), classes(2)
 
 
-_MOST_KEYED = 20_000
+_MOST_COMPARED = 20_000  # rows
+
+
+def _equal(keys: Any) -> tuple[Any, Any]:
+    """The places of rows that are there more than once, and for each the number of the group of equal ones."""
+    table = np.sort(keys)
+    again = np.unique(table[1:][table[1:] == table[:-1]])
+    if not len(again):
+        return (np.zeros(0, dtype=np.int64),) * 2
+    group = np.searchsorted(again, keys).clip(max=len(again) - 1)
+    places = np.flatnonzero(again[group] == keys)
+    return places, group[places]
+
+
+def _mixed(group: Any, labels: Any) -> tuple[Any, int]:
+    """Of each group whether its labels differ, and how many rows have the commonest label of their group."""
+    classes = int(labels.max(initial=0)) + 1
+    pairs, count = np.unique(group * classes + labels, return_counts=True)
+    mixed = np.bincount(pairs // classes) > 1
+    most = np.zeros(len(mixed), dtype=np.int64)
+    np.maximum.at(most, pairs // classes, count)
+    return mixed, int(most.sum())
 
 
 def _labels(subject: Subject, head: HeadFacts) -> Any:
@@ -182,13 +202,6 @@ def _labels(subject: Subject, head: HeadFacts) -> Any:
     if y.ndim == 2 and y.shape[1] > 1:
         return y.argmax(axis=1) if t.one_hot else None
     return y.reshape(-1).astype(np.int64) if t.values == (0.0, 1.0) else None
-
-
-def _example(row: Any, mixed: Any) -> list[int]:
-    """Two rows that are equal."""
-    if not mixed.any():
-        return []
-    return [int(place) for place in np.flatnonzero(row == np.flatnonzero(mixed)[0])[:2]]
 
 
 def _coincidences(parts: list[Any]) -> float:
@@ -268,6 +281,7 @@ class RareClass(Check):
 
     rules, phase, needs, severity = (25,), "data", ("x", "y", "whole"), "note"
     place, argument = "fit", "class_weight"
+    explains = ("loss_at_start",)
     why = "accuracy is high without a single right answer for the rare class: look at its recall"
 
     def measure(self, subject: Subject) -> Iterator[Values]:

@@ -203,6 +203,7 @@ class _Slow(Check):
 
     phase, needs, place = "after", ("course",), "compile"
     rank = "symptom"
+    explains = ("cannot_overfit",)
     kind = ""
 
     def measure(self, subject: Subject) -> Iterator[Values]:
@@ -299,7 +300,7 @@ class StoppedWhileImproving(_Slow):
     """A training that ended with the loss falling as fast as before and most of it still there."""
 
     rules, kind = (36, 33), "epochs"
-    argument = "epochs"
+    place, argument = "fit", "epochs"
     why = "the loss had not flattened: more steps of the same kind would have lowered it further"
     said = "training stopped while it was still improving"
 
@@ -334,11 +335,11 @@ class PenaltyOutweighsData(Check):
     why = "the weights follow the penalty towards 0, whatever the data say"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """For each penalised layer the two pulls before the first step and at the next look."""
+        """For each penalised layer the two pulls before the first step and, where there was one, at the next look."""
         course: Course = subject.course
         for leaf in course.probe.penalised:
             pulls = [look.outweighed[leaf] for look in course.looks[:2]]
-            if len(pulls) == 2:
+            if pulls:
                 yield {
                     "layer": course.probe.layer_of(leaf),
                     "weights": leaf.name,

@@ -38,7 +38,7 @@ class DeadUnits(Check):
     rules, phase, needs = (37, 42), "during", ("course",)
     argument = "activation"
     why = "where the activation's derivative is 0 for every row, the weights before it get no gradient"
-    explains = ("never_updated", *SLOW)
+    explains = ("never_updated", "cannot_overfit", "too_small", *SLOW)
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The share of dead units of the first layer that has too many, or of the one with the most, and since when."""
@@ -106,19 +106,19 @@ def _since(looks: list[Look], holds: Any) -> int | None:
 
 
 class SaturatedUnits(Check):
-    """A layer of bounded activations most of whose units lie in the flat part for nearly every row, at two looks in a
-    row, while little is learnt."""
+    """A layer of bounded activations most of whose units lie in the flat part for nearly every row, before the first step
+    or at two looks in a row, while little is learnt."""
 
     rules, phase, needs = (38, 17), "during", ("course",)
     argument = "kernel_initializer"
     why = "where the activation is flat, the gradient that gets through is next to nothing"
-    explains = ("vanishing_gradient", "fading_gradient", *SLOW)
+    explains = ("vanishing_gradient", "fading_gradient", "cannot_overfit", "too_small", *SLOW)
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The share of saturated units in the layer with the most, and what is left of a constant's loss."""
         course: Course = subject.course
         known = [one for one in course.probe.activations if one.bounded]
-        if known and len(course.looks) > 1 and course.constant is not None:
+        if known and (len(course.looks) > 1 or not course.steps) and course.constant is not None:
             flat = [min(look.flat[one] for look in course.looks[-2:]) for one in known]
             one = known[int(np.argmax(flat))]
             yield {
@@ -268,7 +268,8 @@ class FadingGradient(Check):
     def good(self) -> tuple[Any, ...]:
         """ReLUs."""
         layers = [Dense(16, "relu", kernel_initializer="he_normal") for _ in range(2)]
-        model = network(*layers, Dense(1, "sigmoid"), loss="mse", optimizer=Optimizer.named("adam")(0.02))
+        adam = Optimizer.named("adam")(0.02)
+        model = network(*layers, Dense(1, "sigmoid"), loss="binary_crossentropy", optimizer=adam)
         return model, points(), classes(2), {"epochs": 20}
 
 
@@ -317,7 +318,8 @@ class NoPathForGradient(Check):
 
     def good(self) -> tuple[Any, ...]:
         """Without it."""
-        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="mse"), points(), classes(2), {"epochs": 20}
+        layers = [Dense(8, "relu"), Dense(1, "sigmoid")]
+        return network(*layers, loss="binary_crossentropy"), points(), classes(2), {"epochs": 20}
 
 
 def _rounded(p: Any) -> Any:
@@ -352,6 +354,7 @@ class NeverUpdated(Check):
     rank = "symptom"
     argument = "activation"
     why = "what lies behind these weights has the derivative 0 for every row"
+    explains = ("cannot_overfit",)
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The kernels without a gradient, by layer."""

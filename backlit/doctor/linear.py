@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from ..core.node import FLOATS, Leaf, Node, input_leaf
 from ..core.walk import expand, topological
@@ -46,10 +47,13 @@ class Linearity:
     linear: set[Node] = field(default_factory=set)
     order: list[Node] = field(default_factory=list)
     data: set[Node] = field(default_factory=set)  # what depends on the values of an input
+    judged: dict[Any, bool] = field(default_factory=dict, repr=False)  # which operations, on what, are linear
 
     def __post_init__(self) -> None:
         self.given = list(self.roots)
-        self.roots = expand(self.roots, lambda node: node.body is not None and node.op.vjp is None)
+        self.roots = expand(
+            self.roots, lambda node: node.body is not None and node.op.vjp is None and not node.op.random
+        )
         self.order = topological(self.roots)
         self.layers = layers_of(self.order)
         self.product_of: dict[Node, Product] = {}
@@ -58,9 +62,20 @@ class Linearity:
                 self.data.add(node)
             elif node.op.name not in _SHAPE_ONLY and any(i in self.data for i in node.inputs):
                 self.data.add(node)
-                if _is_linear(node, self.data):
+                if self._is_linear(node):
                     self.linear.add(node)
                     self._note_product(node)
+
+    def _is_linear(self, node: Node) -> bool:
+        """Whether it is linear in the data: asked once for all nodes of one operation on inputs of the same kind, since
+        the answer takes a derivative."""
+        if node.op.name == "mark":
+            return node.dtype in FLOATS
+        given = tuple((node.inputs.index(i), i in self.data, str(i.dtype), i.shape) for i in node.inputs)
+        kind = node.op, repr(node.attrs) if node.attrs else "", given
+        if kind not in self.judged:
+            self.judged[kind] = _is_linear(node, self.data)
+        return self.judged[kind]
 
     def _note_product(self, node: Node) -> None:
         if node.op.kind != "structural" or len(node.inputs) != 2 or node.op.variadic or node.several:
@@ -92,12 +107,12 @@ class Linearity:
             elif node in self.linear:
                 last[node] = set().union(*(last[part] for part in parts))
                 pure[node] = all(pure[part] for part in parts)
-        ends = self._ends()
+        ends, place = self._ends(), {node: number for number, node in enumerate(self.order)}
         mixed = {node for found in below.values() if len(found) > 1 for node in found}
         shared = {node for node in mixed if sum(node in found for found in below.values()) > 1}
         runs: dict[Node, list[Product]] = {}
         for product in self.products:
-            before = [self.product_of[node] for node in self.order if node in below[product.node]]
+            before = [self.product_of[node] for node in sorted(below[product.node], key=place.__getitem__)]
             runs[product.node] = [product]
             if not shared & below[product.node] and self._apart(before, product, ends):
                 runs[product.node] = [*(one for first in before for one in runs.pop(first.node, [first])), product]

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from ..core.errors import NotReadyError, ValueRangeError
 from ..core.node import input_leaf
 from ..core.record import serialize
 from ..layers.activation import Activation
+from ..layers.network import flat
 from ..layers.preprocessing import Normalization
-from ..train.batches import is_stream
+from ..train.batches import Opened, is_stream
 from ..train.events import Callback
 from ..train.fitting import Given
 from ..train.model import Model
@@ -26,11 +28,13 @@ from ..train.structure import Own, describe, describe_inputs, restore, restore_i
 from .ear import EAR
 from .proof import Curve, Proof, names_classes, score
 from .repairs import NORMALIZATION
+from .subject import evenly
 
 _POINTS, _MOST_STEPS = 20, 50  # of a curve; of a piece of it, so that the clock is looked at
 _ROWS = 500  # that are scored
 _BATCH = 32  # rows of a step, where nothing is said
 _ROUNDS = 3  # of mending what shows only when something else is mended
+_MOST_BATCHES, _ENOUGH_ROWS, _ENOUGH_NUMBERS = 64, 2000, 20_000_000  # of a stream, and of X in them
 _MOST_ADAPTED = 10_000_000  # numbers that a Normalization is adapted to
 
 
@@ -86,13 +90,15 @@ class Mended:
 
 @dataclass(frozen=True)
 class Case:
-    """A model and the arguments of `fit` that were examined; `subject` is None where they were refused."""
+    """A model and the arguments of `fit` that were examined; `subject` is None where they were refused. `anew`: copies
+    get first weights of their own."""
 
     model: Any
     given: Given | None = None
     batch_size: int | None = None
     subject: Any = None
     heads: tuple[Any, ...] = ()
+    anew: bool = False
 
     def apply(self, findings: Sequence[Finding], which: Sequence[int]) -> Mended:
         """See `Report.apply`."""
@@ -107,26 +113,77 @@ class Case:
     def prove(self, findings: Sequence[Finding], which: Sequence[int], steps: int, seconds: float) -> Proof:
         """See `Report.prove`."""
         repair = self._chosen(findings, which)
-        if not self._has_rows:
-            raise NotReadyError("a fix is tried on rows.", fix="model.diagnose(X, y) with all rows, not a stream")
-        start = 0 if self.model.seed is None else self.model.seed
-        if repair == Repair(fit={"epochs": repair.fit.get("epochs")}):
-            raise NotReadyError("more or fewer epochs are tried by training.", fix="report.apply().fit()")
+        case, note = self._of_rows()
         with seed.kept():
-            seed.set_seed(start)
-            made, case = self._mended(findings, which)
-            if case.subject is None or case.subject.y is None:
-                raise NotReadyError("the training is refused with this fix, too.", fix="make the other fixes first")
-            refused = self.subject is None or self.subject.y is None
-            of_classes = names_classes(made.model.asked.loss, case.subject.y[0])
-            seed.set_seed(start)
-            before = Curve() if refused else self._curve(self._made(Repair()), of_classes, steps, seconds / 2)
-            seed.set_seed(start)
-            after = case._curve(self._mended(findings, which)[0], of_classes, steps, seconds / 2)
+            if repair == Repair(fit={"epochs": repair.fit.get("epochs")}):
+                proof = case._lengths(repair, steps, seconds)
+            else:
+                proof = case._compared(findings, which, steps, seconds)
+        return replace(proof, note=" ".join(filter(None, (proof.note, note))))
+
+    def _compared(self, findings: Sequence[Finding], which: Sequence[int], steps: int, seconds: float) -> Proof:
+        """Two trainings from the same seed, with and without the fixes."""
+        self._begin()
+        made, case = self._mended(findings, which)
+        if case.subject is None or case.subject.y is None:
+            raise NotReadyError("the training is refused with this fix, too.", fix="make the other fixes first")
+        refused = self.subject is None or self.subject.y is None
+        of_classes = names_classes(made.model.asked.loss, case.subject.y[0])
+        self._begin()
+        before = Curve() if refused else self._curve(self._made(Repair()), of_classes, steps, seconds / 2)
+        self._begin()
+        after = case._curve(self._mended(findings, which)[0], of_classes, steps, seconds / 2)
         count = len(after.steps) if refused else min(len(before.steps), len(after.steps))
         same = not refused and type(case.heads[0].loss) is type(self.heads[0].loss) and made.y is self.given.y  # type: ignore[union-attr]
         rows = made.arguments["batch_size"] or _BATCH
         return Proof(before.until(count), after.until(count), made.changes, rows, same)
+
+    def _begin(self) -> None:
+        """Draw from here on what the model's seed gives."""
+        seed.set_seed(0 if self.model.seed is None else self.model.seed)
+
+    def _lengths(self, repair: Repair, steps: int, seconds: float) -> Proof:
+        """One training that is looked at twice: after as many epochs as there were, and as there are to be. From the same
+        seed the shorter one is the beginning of the longer one. That fewer are better only held-out rows can show."""
+        held = self.subject.validation
+        self._begin()
+        made = self._made(repair)
+        batch = made.arguments["batch_size"] or _BATCH
+        each = -(-self.subject.rows // batch)
+        was, now = each * self.subject.course.epochs, each * int(repair.fit["epochs"])
+        if now < was and held is None:
+            fix = "model.diagnose(X, y, validation_data=...), or the validation_split of fit"
+            raise NotReadyError("fewer epochs are tried on held-out rows.", fix=fix)
+        short, long = sorted((was, now))
+        of_classes = names_classes(made.model.asked.loss, self.subject.y[0])
+        rows = (held.x, held.y[0]) if now < was else None
+        self._begin()
+        curve = self._curve(made, of_classes, min(long, short + steps), seconds, short, rows)
+        if curve.steps[-1] <= short:
+            message, fix = "time was up before the shorter training was.", "report.prove(seconds=...)"
+            raise NotReadyError(message, found=f"{curve.steps[-1]} of {short} steps in {seconds:g} seconds", fix=fix)
+        both = curve.until(sum(done <= short for done in curve.steps)), curve
+        before, after = both if was < now else both[::-1]
+        return Proof(before, after, made.changes, batch, True, "Scored on held-out rows." if rows else "")
+
+    def _of_rows(self) -> tuple[Case, str]:
+        """The case with rows, and in words which ones: of a stream those of its first batches, or of the one that was
+        examined where it cannot be read again."""
+        if self.given is None or self.given.x is None:
+            raise NotReadyError("a fix is tried on rows.", fix="model.diagnose(X, y)")
+        if not is_stream(self.given.x):
+            return self, ""
+        stream = Opened(self.given.x)
+        if not stream.again and (self.subject is None or self.subject.y is None):
+            fix = "pass the function that makes it, or model.diagnose(X, y)"
+            raise NotReadyError("a generator is read once, and its first batch is gone.", fix=fix)
+        items = _first_batches(stream) if stream.again else [_examined(self.subject)]
+        x, y, *weight = map(_joined_rows, zip(*items, strict=True))
+        held = None if is_stream(self.given.held) else self.given.held
+        given = replace(self.given, x=x, y=y, sample_weight=weight[0] if weight else None, held=held)
+        case: Case = registry.lookup("doctor.diagnose")(self.model, given, len(flat(items[0][0])[0])).case
+        count = f"the first {len(items)} batches" if len(items) > 1 else "one batch"
+        return case, f"Tried on {count} of the stream."
 
     @property
     def _has_rows(self) -> bool:
@@ -181,11 +238,15 @@ class Case:
         model = _remade(self, repair)
         return Mended(model, x, y, arguments, tuple(_changes(self, repair)))
 
-    def _curve(self, made: Mended, of_classes: bool, steps: int, seconds: float) -> Curve:
-        """Train and look on, at most so many steps and seconds."""
-        rows = self.subject.some_rows(_ROWS)
-        x, y = [np.asarray(part[rows]) for part in self.subject.x], np.asarray(self.subject.y[0][rows])
-        piece = max(1, min(steps // _POINTS, _MOST_STEPS))
+    def _curve(
+        self, made: Mended, of_classes: bool, steps: int, seconds: float, mark: int = 0, held: Any = None
+    ) -> Curve:
+        """Train and look on, at most so many steps and seconds; one of the points is at `mark`."""
+        xs, ys = held or (self.subject.x, self.subject.y[0])
+        rows = evenly(len(ys), _ROWS)
+        x, y = [np.asarray(part[rows]) for part in xs], np.asarray(ys[rows])
+        most = max(1, min(steps // _POINTS, _MOST_STEPS))
+        piece = max(each for each in range(1, most + 1) if mark % each == 0)
         watch = _Watch(made.model, (x, y, of_classes), piece, time.perf_counter() + seconds)
         arguments = {key: value for key, value in made.arguments.items() if key not in ("validation_data", "epochs")}
         arguments["batch_size"] = arguments["batch_size"] or _BATCH
@@ -193,6 +254,34 @@ class Case:
         with registry.lent({EAR: None}):  # nobody hears of it
             made.model.fit(made.x, made.y, **arguments, **length, verbose=0, callbacks=[watch], doctor="off")
         return watch.curve
+
+
+def _first_batches(stream: Opened) -> list[Any]:
+    """What a stream gives first: (x, y) or (x, y, weight), so many batches as are enough."""
+    items: list[Any] = []
+    rows = numbers = 0
+    for item in islice(stream.a_pass(0), _MOST_BATCHES):
+        items.append(tuple(item))
+        arrays = [np.asarray(part) for part in flat(item[0])]
+        rows, numbers = rows + len(arrays[0]), numbers + sum(part.size for part in arrays)
+        if rows >= _ENOUGH_ROWS or numbers >= _ENOUGH_NUMBERS:
+            break
+    return items
+
+
+def _examined(subject: Any) -> tuple[Any, ...]:
+    """The rows of a subject as `fit` takes them."""
+    parts = [each[0] if len(each) == 1 else each for each in (subject.x, subject.y, subject.w)]
+    return tuple(parts if any(weight is not None for weight in subject.w) else parts[:2])
+
+
+def _joined_rows(parts: Sequence[Any]) -> Any:
+    """The rows of all batches, in the structure that each has."""
+    if isinstance(parts[0], Mapping):
+        return {key: _joined_rows([part[key] for part in parts]) for key in parts[0]}
+    if isinstance(parts[0], (list, tuple)) and hasattr(parts[0][0], "shape"):
+        return [_joined_rows(each) for each in zip(*parts, strict=True)]
+    return None if parts[0] is None else np.concatenate([np.asarray(part) for part in parts])
 
 
 def _through(change: Callable[[Any], Any] | None, value: Any) -> Any:
@@ -271,7 +360,7 @@ def _remade(case: Case, repair: Repair) -> Any:
     if model.built and not made.built:
         made.build_on(restore_inputs(describe_inputs(model.input_leaves)))
     if model.built:
-        _take_weights(made, model, repair)
+        _take_weights(made, model, repair, case.anew or model.iterations > 0)
     made.columns, made.classes = model.columns, model.classes
     _compile(made, case, repair)
     return made
@@ -315,11 +404,11 @@ def _around(made: Any, model: Any, front: Any, back: Any) -> Any:
     return Model(start, out if back is None else back(out))
 
 
-def _take_weights(made: Any, model: Any, repair: Repair) -> None:
-    """The values that the weights have before training: the model's own, or where it was trained those of its frozen
+def _take_weights(made: Any, model: Any, repair: Repair, frozen: bool) -> None:
+    """The values that the weights have before training: the model's own, or (where it was trained) those of its frozen
     layers alone."""
     kept = [layer for layer in model.everything() if layer.name not in repair.layers and not layer.layers]
-    kept = [layer for layer in kept if not model.iterations or not layer.trainable]
+    kept = [layer for layer in kept if not frozen or not layer.trainable]
     known = {(layer.name, leaf.name.rpartition("/")[2]): leaf for layer in kept for leaf in layer.weights}
     for layer in made.everything():
         for leaf in layer.weights if not layer.layers else ():

@@ -16,6 +16,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 20
 _WIDTH, _HEIGHT = 320, 120  # of a picture
 _BETTER = 0.02
+RED, GREEN = "#c62828", "#2e7d32"
 
 
 @dataclass
@@ -36,13 +37,14 @@ class Curve:
 @dataclass(frozen=True)
 class Proof:
     """Two short trainings from the same seed, as it is and with the fix; the first one has no points where it is refused.
-    `same_loss`: whether their losses can be compared."""
+    `same_loss`: whether their losses can be compared. `note`: which rows they were tried on, if not on all."""
 
     before: Curve
     after: Curve
     changes: tuple[str, ...]
     rows: int  # of a step
     same_loss: bool
+    note: str = ""
 
     @property
     def better(self) -> bool:
@@ -59,19 +61,28 @@ class Proof:
     @property
     def verdict(self) -> str:
         """The outcome in a sentence."""
+        return f"{self._outcome} {self.note}".strip()
+
+    @property
+    def _outcome(self) -> str:
         now, steps = _share(self.after.scores[-1], self.after.kind), self.after.steps[-1]
         if not self.before.steps:
             said = f"Without the fix no step is made. {self.after.kind}: {now} with it, after {steps} steps of {self.rows} rows"
             return f"{said}." if self.better else f"{said}; it does not rise yet."
         was = _share(self.before.scores[-1], self.before.kind)
         said = f"{self.after.kind}: {was} without the fix, {now} with it, after {steps} steps of {self.rows} rows"
+        if steps != self.before.steps[-1]:
+            said = (
+                f"{self.after.kind}: {was} after {self.before.steps[-1]} steps of {self.rows} rows, {now} after {steps}"
+            )
         return f"The fix helps. {said}." if self.better else f"The fix does not show yet. {said}."
 
     def __str__(self) -> str:
         rows = [("", "loss", "", self.after.kind, "")]
         both = (("as it is", self.before), ("with the fix", self.after))
-        lines = [_bars([*self.before.losses, *self.after.losses], each.losses, self.same_loss) for _, each in both]
-        marks = [_bars([*self.before.scores, *self.after.scores], each.scores, True) for _, each in both]
+        losses = [*self.before.losses, *self.after.losses] if self.same_loss else []
+        lines = [bars(each.losses, losses) for _, each in both]
+        marks = [bars(each.scores, [*self.before.scores, *self.after.scores]) for _, each in both]
         for (name, each), line, mark in zip(both, lines, marks, strict=True):
             if not each.steps:
                 rows.append((name, "refused", "", "", ""))
@@ -92,14 +103,23 @@ class Proof:
     def _repr_html_(self) -> str:
         parts = [("loss", self.before.losses, self.after.losses)] if self.same_loss else []
         parts.append((self.after.kind, self.before.scores, self.after.scores))
-        drawn = "".join(_picture(*each) for each in parts)
+        words = "; dashed as it is, solid with the fix"
+        drawn = "".join(
+            picture(title, ((before, RED, "6 4"), (after, GREEN, "")), words) for title, before, after in parts
+        )
         changes = "<br>".join(f"<code>{html.escape(change)}</code>" for change in self.changes)
         return f"<div style='font:14px/1.45 system-ui,sans-serif'><p>{changes}</p>{drawn}<p>{html.escape(self.verdict)}</p></div>"
 
     def to_json(self) -> dict[str, Any]:
         """The curves as plain lists, numbers that are not finite as None."""
         curves = {name: _listed(each) for name, each in (("before", self.before), ("after", self.after))}
-        told = {"changes": list(self.changes), "rows": self.rows, "same_loss": self.same_loss, "better": self.better}
+        told = {
+            "changes": list(self.changes),
+            "rows": self.rows,
+            "same_loss": self.same_loss,
+            "better": self.better,
+            "note": self.note,
+        }
         return {**told, **curves}
 
 
@@ -116,9 +136,9 @@ def _share(value: float, kind: str) -> str:
     return f"{value:.0%}" if kind == "right answers" else f"{value:.2f}" if value > -99 else "below -99"
 
 
-def _bars(every: Sequence[float], values: Sequence[float], shared: bool) -> str:
+def bars(values: Sequence[float], every: Sequence[float] = ()) -> str:
     """A row of bars between the extremes of all values, or of these alone; × where a number is not finite."""
-    known = [v for v in (every if shared else values) if math.isfinite(v)] or [0.0]
+    known = [v for v in every or values if math.isfinite(v)] or [0.0]
     low, high = min(known), max(known)
     if len(values) > _MOST_BARS:
         values = [values[round(place)] for place in np.linspace(0, len(values) - 1, _MOST_BARS)]
@@ -126,26 +146,26 @@ def _bars(every: Sequence[float], values: Sequence[float], shared: bool) -> str:
     return "".join(_BARS[round((v - low) * scale)] if math.isfinite(v) else "×" for v in values)
 
 
-def _picture(title: str, before: Sequence[float], after: Sequence[float]) -> str:
-    """Two lines in one small picture."""
-    known = [v for v in (*before, *after) if math.isfinite(v)] or [0.0]
+def picture(title: str, lines: Sequence[tuple[Sequence[float], str, str]], words: str = "") -> str:
+    """Lines (values, colour, dashes) in one small picture."""
+    known = [v for values, _, _ in lines for v in values if math.isfinite(v)] or [0.0]
     low, high = min(known), max(known)
     span = high - low or 1.0
-    lines = []
-    for values, colour, dash in ((before, "#c62828", "6 4"), (after, "#2e7d32", "")):
+    drawn = []
+    for values, colour, dash in lines:
         dots = [
             f"{10 + (_WIDTH - 20) * place / max(1, len(values) - 1):.1f},{_HEIGHT - 10 - (_HEIGHT - 20) * (v - low) / span:.1f}"
             for place, v in enumerate(values)
             if math.isfinite(v)
         ]
-        lines.append(
+        drawn.append(
             f"<polyline fill='none' stroke='{colour}' stroke-width='2' stroke-dasharray='{dash}' points='{' '.join(dots)}'/>"
         )
-    words = f"{html.escape(title)}: {low:.3g} … {high:.3g}; dashed as it is, solid with the fix"
+    words = f"{html.escape(title)}: {low:.3g} … {high:.3g}{words}"
     box = f"viewBox='0 0 {_WIDTH} {_HEIGHT}' width='{_WIDTH}' height='{_HEIGHT}' role='img' aria-label='{words}'"
     frame = f"<rect width='{_WIDTH}' height='{_HEIGHT}' fill='none' stroke='#9998'/>"
     caption = f"<figcaption style='font-size:13px'>{words}</figcaption>"
-    return f"<figure style='display:inline-block;margin:.5em 1em .5em 0'><svg {box}>{frame}{''.join(lines)}</svg>{caption}</figure>"
+    return f"<figure style='display:inline-block;margin:.5em 1em .5em 0'><svg {box}>{frame}{''.join(drawn)}</svg>{caption}</figure>"
 
 
 # ---------------------------------------------------------------------- how well a model answers

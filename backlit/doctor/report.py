@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from itertools import chain
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -21,22 +21,30 @@ from ..core.node import here, spoken
 from ..train.batches import RowBatches, StreamBatches, is_stream
 from ..train.fitting import FitPlan, Given, batches
 from . import (
+    checks_course,
     checks_data,
+    checks_first,
     checks_init,
     checks_labels,
     checks_layers,
+    checks_metrics,
     checks_pairing,
+    checks_passage,
+    checks_progress,
     checks_rows,
+    checks_script,
     checks_steps,
     checks_structure,
     checks_time,
     checks_training,
+    checks_trial,
     repairs,
 )
 from .ear import EAR, Heard
 from .mending import Case, repair_of
 from .subject import Arrays, GraphFacts, Subject, evenly
 from .telling import MOST_TOLD, Checked, Report, plain, word
+from .trial import first_look, overfitted
 from .watch import Course, Pace, follow
 
 # Their class statements register the checks.
@@ -46,21 +54,28 @@ MODULES = (
     checks_structure,
     checks_layers,
     checks_init,
+    checks_first,
     checks_data,
     checks_rows,
+    checks_metrics,
     checks_training,
+    checks_passage,
     checks_steps,
     checks_time,
+    checks_script,
+    checks_course,
+    checks_progress,
+    checks_trial,
 )
 _WORK = 1e6  # multiply-adds of the products that checks make: several threads would spend longer waiting
 # Rows of the rule table that any cause may lead to: dead and saturated units, gradients that vanish or explode, steps
 # that are not finite, a loss that does not fall.
 _SYMPTOMS = frozenset((37, 38, 39, 40, 41, 44, 45, 47, 48))
-_LAST_CAUSE, _LATE = list(RANKS).index("steps"), list(RANKS).index("symptom")
+_LAST_CAUSE, _JUDGING, _LATE = (list(RANKS).index(rank) for rank in ("steps", "judging", "symptom"))
 # What an exception is about that names no finding itself; any other is about no row of the table.
 _REFUSED = (NonFiniteError, (41,)), (LabelError, (8, 10)), (ShapeError, (57, 8)), (DataError, (23,))
 _BEFORE = ("compile", "data")  # phases that are over before the first step
-_KNOWN_BY = 256  # rows by which data are known again
+_KNOWN_BY, _MOST_KNOWN = 256, 200_000  # rows by which data are known again, and numbers of them
 _TOLD = ("error", "warning")  # by `fit`, which does not look for notes
 
 
@@ -147,7 +162,12 @@ def arranged(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Causes in their order, notes last; what another finding explains is told among the consequences of the first one
     that does."""
     order = sorted(findings, key=lambda one: (one.severity == "note", *_place(one)))
-    followers = {id(one): [other for other in order if _explains(one, other)] for one in order}
+    followers: dict[int, list[Finding]] = {id(one): [] for one in order}
+    for one, other in combinations(order, 2):  # of two that explain each other the earlier one is the cause
+        if _explains(one, other):
+            followers[id(one)].append(other)
+        elif _explains(other, one):
+            followers[id(other)].append(one)
     explained = {id(other) for found in followers.values() for other in found}
     told: set[int] = set()
     arranged = []
@@ -171,15 +191,27 @@ def _rank(finding: Finding) -> int:
 
 def _explains(cause: Finding, other: Finding) -> bool:
     """Whether the check of the cause says so, of one layer; or the other one is what a cause of any kind looks like while
-    it trains, such as steps that are too long for unscaled data."""
-    check = registry.find(f"check.{cause.check}")
-    if check is None or cause is other or "note" in (cause.severity, other.severity):
+    it trains, such as steps that are too long for unscaled data. A note explains at most a note, by its name; one that is
+    a symptom of the training is explained by all that can go wrong before it, and by other symptoms."""
+    if _names(cause, other) or _names(other, cause):
+        return _names(cause, other)
+    if cause.severity == "note" or registry.find(f"check.{cause.check}") is None:
         return False
-    same = None in (cause.layer, other.layer) or cause.layer == other.layer
-    symptom = set(other.rules[:1]) <= _SYMPTOMS or _rank(other) == _LATE
     late = registry.find(f"check.{other.check}")
+    if other.severity == "note":
+        trained = late is not None and late.phase not in _BEFORE
+        return trained and _rank(other) == _LATE and _rank(cause) != _JUDGING
+    symptom = set(other.rules[:1]) <= _SYMPTOMS or _rank(other) == _LATE
     long = late is not None and late.phase in ("first step", "during") and _rank(cause) < _rank(other) == _LAST_CAUSE
-    return (symptom and _rank(cause) <= _LAST_CAUSE) or long or (same and other.check in check.explains)
+    return (symptom and _rank(cause) <= _LAST_CAUSE) or long
+
+
+def _names(cause: Finding, other: Finding) -> bool:
+    """Whether the check of the cause says that it explains the other one, where both may be of one layer."""
+    check = registry.find(f"check.{cause.check}")
+    same = None in (cause.layer, other.layer) or cause.layer == other.layer
+    smaller = cause.severity == "note" != other.severity
+    return check is not None and same and not smaller and other.check in check.explains
 
 
 def _all_below(cause: Finding, followers: Mapping[int, Sequence[Finding]]) -> list[Finding]:
@@ -204,16 +236,28 @@ class Memory:
     kept: dict[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)  # what the checks of `_BEFORE` measured
     seen: Sequence[Any] = ()  # on these rows and settings
     pace: Pace = field(default_factory=Pace)
+    problem: str = ""  # why the data could not be known again
 
     def know(self, arrays: Sequence[Arrays | None], asked: Mapping[str, Any]) -> None:
-        """Forget what was measured unless data and settings are those of the last time, as far as some rows tell."""
-        seen: list[Any] = [sorted(asked.items(), key=str)]
-        for held in arrays:
-            for part in () if held is None else (*held.x, *held.y, *(w for w in held.w if w is not None)):
-                seen += [len(part), np.array(part[evenly(len(part), _KNOWN_BY)])]
-        same = len(seen) == len(self.seen) and all(map(np.array_equal, seen[1:], self.seen[1:]))
-        if not same or seen[0] != self.seen[0]:
+        """Forget what was measured unless data and settings are those of the last time, as far as some rows tell; what
+        cannot be compared counts as new."""
+        try:
+            self.problem, seen = "", _known_by(arrays, asked)
+            same = len(seen) == len(self.seen) and all(map(np.array_equal, seen, self.seen))
+        except Exception as error:  # a mistake of ours must never end a training
+            self.problem, seen, same = f"{type(error).__name__}: {error}", [], False
+        if not same:
             self.kept, self.seen = {}, seen
+
+
+def _known_by(arrays: Sequence[Arrays | None], asked: Mapping[str, Any]) -> list[Any]:
+    """The settings, and of all arrays the length and some rows."""
+    seen: list[Any] = [str(sorted(asked.items(), key=str))]
+    for held in arrays:
+        for part in () if held is None else (*held.x, *held.y, *(w for w in held.w if w is not None)):
+            rows = max(_KNOWN_BY // 16, min(_KNOWN_BY, _MOST_KNOWN // max(1, part[:1].size)))
+            seen += [len(part), np.array(part[evenly(len(part), rows)])]
+    return seen
 
 
 def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None]:
@@ -254,11 +298,14 @@ def examine(job: Any, held: Any, given: Given, doctor: str) -> Callable[[], None
     course = memory.course = follow(job, subject, tell, memory.pace, time.thread_time() - began)
 
     def look_back() -> None:
-        course.finish()
-        subject.history = model.history.rows
-        tell("after")
-        course.settle()
-        course.let_go()
+        try:
+            course.finish()
+            subject.history = model.history.rows
+            tell("after")
+        except Exception as error:  # the training is over, and its result must not be lost
+            course.problem = f"{type(error).__name__}: {error}"
+        finally:
+            course.let_go()
 
     return look_back
 
@@ -308,36 +355,40 @@ def as_error(finding: Finding) -> BacklitError:
 
 
 # ---------------------------------------------------------------------- `diagnose`
-def diagnose(model: Any, given: Given, batch_size: int | None) -> Report:
-    """The report of a model and its data; nothing is changed, and what is wrong is never raised."""
+def diagnose(model: Any, given: Given, batch_size: int | None, overfit: bool = False) -> Report:
+    """The report of a model and its data, with a trial on a few rows if that is asked for; nothing is changed, and what is
+    wrong is never raised."""
     findings: list[Finding] = []
     went: list[Checked] = []
     plan = FitPlan(batch=batch_size, epochs=range(1), shuffle=False)
-    data = held = None
+    data = held = training = subject = None
     case = Case(model, given, batch_size)
     with _untouched(model), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             model.need_compiled("fit")
-            data, held = (_arrays(model, each) for each in batches(model, plan, given))
+            training, others = batches(model, plan, given)
+            data, held = _arrays(model, training), _arrays(model, others)
         except Exception as error:
-            findings.append(_refusal(error))
+            findings.append(refusal(error))
             data = _inputs_alone(model, given)
         if model.built and model.asked is not None:
             try:
                 subject = _subject(model, data, held, None if data is None else _asked(plan, given))
+                course = first_look(subject, training, plan) if training is not None else None
             except Exception as error:
-                findings.append(_refusal(error))
+                findings.append(refusal(error))
             else:
+                findings += _trial(case, subject) if overfit else []
                 more, went = run(subject)
                 findings += more
-                findings += _unfollowed(model)
+                findings += _unfollowed(model, course)
                 case = replace(case, subject=subject, heads=tuple(model.heads))
                 findings = [_with_repair(one, subject, given) for one in findings]
         for one in findings:
             if one.repair is not None:
                 one.repair()  # is worked out now, while the model is built, and kept
-    return Report(model.name, arranged(findings), tuple(went), case)
+    return Report(model.name, arranged(findings), tuple(went), case, None if subject is None else subject.trial)
 
 
 def _subject(model: Any, data: Arrays | None, held: Arrays | None, asked: Mapping[str, Any] | None) -> Subject:
@@ -348,10 +399,28 @@ def _subject(model: Any, data: Arrays | None, held: Arrays | None, asked: Mappin
     return subject
 
 
-def _unfollowed(model: Any) -> list[Finding]:
-    """A note, where the last training could not be followed."""
+def _trial(case: Case, subject: Subject) -> list[Finding]:
+    """Try to learn a few rows by heart; where that cannot be tried, a note says so."""
+    try:
+        subject.trial = overfitted(case, subject)
+        problem = "" if subject.trial is not None else "no two rows differ, or so small a model cannot know them"
+    except Exception as error:  # such as a network of somebody's own that cannot be made a second time
+        problem = f"{type(error).__name__}: {error}"
+    message = f"whether a few rows can be learnt by heart was not tried: {problem}."
+    return [Finding(check="trial", severity="note", message=message, fix="model.fit of 16 rows")] if problem else []
+
+
+def _unfollowed(model: Any, course: Course | None) -> list[Finding]:
+    """A note, where the last training could not be followed, or the first step of one not be looked at."""
     memory = model.doctor_memory
-    return [] if memory is None or memory.course is None else list(memory.course.notes)
+    courses = [course, None if memory is None else memory.course]
+    notes = [note for one in courses if one is not None for note in one.notes]
+    if memory is not None and memory.problem:
+        message = f"the data of the last training could not be known again, and are looked at anew: {memory.problem}."
+        notes.append(
+            Finding(check="watching", severity="note", message=message, fix="none: a mistake of backlit's own")
+        )
+    return notes
 
 
 def _inputs_alone(model: Any, given: Given) -> Arrays | None:
@@ -372,7 +441,7 @@ def _with_repair(finding: Finding, subject: Subject, given: Given) -> Finding:
     return replace(finding, repair=cache(partial(repair_of, subject.facts.model, make)))
 
 
-def _refusal(error: Exception) -> Finding:
+def refusal(error: Exception) -> Finding:
     """What the door refuses, or what somebody's own code raises, as a finding."""
     finding = getattr(error, "finding", None)
     if isinstance(finding, Finding):

@@ -7,9 +7,10 @@ Everything is worked out when first asked for. `GraphFacts` holds what the model
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -33,15 +34,33 @@ from .start import First, Start, Wiring
 
 MOST_ROWS = 2000  # looked at where a sample will do
 _MOST_NUMBERS = 100_000
-_MOST_COMPUTED = 3_000_000  # numbers in a pass through the whole graph
+_MOST_COMPUTED = 1_000_000  # numbers in a pass through the whole graph
 _TRIAL_ROWS = 64
 _MANY = 5_000_000  # of more targets a sample gives the extremes, too
+_OURS = __name__.partition(".")[0] + "."
 _LISTED = 64  # more distinct values than these are not counted
+_MOST_KEYED = 100_000  # rows that are compared with one another
+_PIECE = 1 << 13  # rows that are brought into numbers together: nothing of X is copied as a whole
 
 
 def evenly(count: int, most: int) -> Any:
     """At most so many of the places 0 … count - 1, evenly over all."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+    return np.arange(count) if count <= most else np.unique(np.linspace(0, count - 1, most).astype(np.int64))
+
+
+def keys(parts: Sequence[Any], step: int = 1) -> Any:
+    """One number a row, or every `step`-th row, equal for equal rows and hardly ever for others: a fixed random projection
+    of at most 16 columns of every input."""
+    total = np.zeros(-(-len(parts[0]) // step))
+    for part in parts:
+        flat = part if part.ndim == 2 else np.reshape(part, (len(part), -1))
+        columns = evenly(flat.shape[1], 16)
+        weights = np.random.Generator(np.random.PCG64(7)).uniform(1, 2, len(columns))
+        for begin in range(0, len(total), _PIECE):
+            some = np.asarray(flat[begin * step : (begin + _PIECE) * step : step, columns])
+            for column, weight in zip(some.T, weights, strict=True):  # a product of matrices rounds a row by its place
+                total[begin : begin + _PIECE] += column * weight
+    return total
 
 
 # ---------------------------------------------------------------------- the model alone
@@ -80,14 +99,24 @@ class GraphFacts:
     @cached_property
     def linear(self) -> Linearity:
         """What is linear in the data when the model predicts."""
+        if self.steady:
+            return Linearity(self.written)
         with Pass(False):
             outputs = self.model.forward(self.inputs)
         return Linearity([outputs[place] for place in self.places])
 
+    @property
+    def steady(self) -> bool:
+        """Whether the model predicts with the graph that is trained: of our own layers those know the difference that draw
+        numbers or write states; of other people's nothing is known."""
+        ours = all(type(layer).__module__.startswith(_OURS) for layer in self.model.everything())
+        return ours and not self.moving and not any(node.op.random for node in topological(self.written))
+
     @cached_property
     def trained(self) -> Linearity:
         """What is linear in the data while it is trained: the same graph, where no layer knows the difference."""
-        return self.linear if self.linear.given == self.written else Linearity(self.written)
+        known = self.linear
+        return known if known.given == self.written else Linearity(self.written, judged=known.judged)
 
     @cached_property
     def wiring(self) -> Wiring:
@@ -242,10 +271,12 @@ class HeadFacts:
     @cached_property
     def counting(self) -> list[str]:
         """The names of its metrics that have no derivative by the output: they count hits."""
-        return [name for name, metric in {**self.head.metrics, **self.head.weighted}.items() if self._counts(metric)]
+        return [name for name, metric in {**self.head.metrics, **self.head.weighted}.items() if self.counts(metric)]
 
-    def _counts(self, metric: Any) -> bool:
-        y = input_leaf(self.head.loss.target_shape(self.head.shape), "y", self.dtype)
+    def counts(self, metric: Any) -> bool:
+        """Whether the metric has no derivative by the output."""
+        dtype = "int64" if self.head.loss.labels else self.dtype
+        y = input_leaf(self.head.loss.target_shape(self.head.shape), "y", dtype)
         p = input_leaf(self.head.shape, "p", self.dtype)
         parts = list(metric.states(y, p, None).values())
         return reverse(parts, [literal(1.0, part.dtype) if not part.shape else part for part in parts], [p])[0] is None
@@ -333,11 +364,12 @@ class Subject:
         self.settings: Any = settings
         self.history: Any = history
         self.course: Any = None  # what was seen of a training while it ran
+        self.trial: Any = None  # what came of learning a few rows by heart
         self._targets: dict[int, Targets] = {}
         self._features: list[Entering] | None = None
 
     def has(self, need: str) -> bool:
-        """Whether "x", "y", all rows of them ("whole"), "validation", "settings", "history" or "course" is there."""
+        """Whether "x", "y", all rows of them ("whole"), "validation", "settings", "history", "course" or "trial" is there."""
         return getattr(self, need) is not None
 
     def only(self, needs: tuple[str, ...]) -> Subject:
@@ -368,6 +400,13 @@ class Subject:
     def some_rows(self, most: int) -> Any:
         """At most so many row numbers, evenly over all."""
         return evenly(self.rows, most)
+
+    @cached_property
+    def keys(self) -> Any:
+        """One number a row that is the same for equal rows; of very many rows only for some, at steps that do not keep
+        time with every second, third or fifth row, as held-out rows are often taken."""
+        least = -(-self.rows // _MOST_KEYED)
+        return keys(self.x, next(step for step in count(least) if math.gcd(step, 30) == 1))
 
     def targets(self, head: HeadFacts) -> Targets:
         """The numbers of the y of that head."""

@@ -14,6 +14,8 @@ from ..core import arguments
 from ..core.arguments import Count, Positive
 from ..core.check import SEVERITIES, Finding
 from .mending import Case, Mended, Proof
+from .proof import GREEN, bars, picture
+from .trial import Trial
 
 MOST_TOLD = 3  # findings in full; the others in a line each
 _GROUNDS = {
@@ -58,6 +60,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     checked: tuple[Checked, ...] = field(default=(), repr=False)
     case: Case | None = field(default=None, repr=False, compare=False)
+    trial: Trial | None = field(default=None, repr=False, compare=False)
 
     @property
     def ran(self) -> list[Checked]:
@@ -91,7 +94,10 @@ class Report:
         `steps` steps and `seconds` seconds the loss and the share of right answers (or R²) of both, on the same rows.
 
         Both are copies: model, optimizer and random streams of yours stay as they are. `print` shows the curves; `.before`
-        and `.after` have `.steps`, `.losses`, `.scores`. Errors as in `apply`.
+        and `.after` have `.steps`, `.losses`, `.scores`. Where nothing but the number of epochs changes, both lengths are
+        compared, of the longer one at most `steps` steps more; fewer epochs by the held-out rows, without which they are
+        refused. Of a stream the first batches are trained on, of a generator the one that was examined. Errors as in
+        `apply`, and NotReadyError where there are no rows or too little time.
 
         >>> import backlit as bl
         >>> X = [[float(k)] for k in range(-20, 20)]
@@ -109,11 +115,12 @@ class Report:
     def __str__(self) -> str:
         told = list(map(in_full, self.findings[:MOST_TOLD]))
         told += [f"also {one.severity}: {one.said}" for one in self.findings[MOST_TOLD:]]
+        tried = [] if self.trial is None else [f"{self.trial} {bars(self.trial.known, (0.0, 1.0, *self.trial.known))}"]
         if any(one.severity != "note" for one in self.findings):
             more = ["report.prove() tries the fix, report.apply() makes it."] if self.mendable else []
-            return "\n".join([self.title, *told, *more])
+            return "\n".join([self.title, *told, *tried, *more])
         rows = [f"  {one.check:<28} {_shown(one)}" for one in self.ran]
-        return "\n".join([self.title, *rows, *told])
+        return "\n".join([self.title, *rows, *told, *tried])
 
     @property
     def title(self) -> str:
@@ -128,13 +135,23 @@ class Report:
         rows = "".join(f"<tr><td>{html.escape(one.check)}<td>{html.escape(_shown(one))}" for one in self.ran)
         opened = "" if any(one.severity != "note" for one in self.findings) else " open"
         checked = f"<details{opened}><summary>The rules and their values</summary><table>{rows}</table></details>"
-        return f"{_STYLE}<div class='backlit-report'><p>{html.escape(self.title)}</p>{cards}{checked}</div>"
+        return (
+            f"{_STYLE}<div class='backlit-report'><p>{html.escape(self.title)}</p>{cards}{self._tried}{checked}</div>"
+        )
+
+    @property
+    def _tried(self) -> str:
+        if self.trial is None:
+            return ""
+        said = f"{self.trial.rows} rows alone, loss left"
+        return f"<p>{html.escape(str(self.trial))}</p>{picture(said, ((self.trial.known, GREEN, ''),))}"
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain dicts, lists, numbers and text."""
         mendable = set(map(id, self.mendable))
         findings = [{**plain(one.to_json()), "mechanical": id(one) in mendable} for one in self.findings]
-        return {"model": self.model, "findings": findings, "checked": [plain(vars(one)) for one in self.checked]}
+        told = {"model": self.model, "findings": findings, "checked": [plain(vars(one)) for one in self.checked]}
+        return told if self.trial is None else {**told, "trial": plain(self.trial.to_json())}
 
 
 def _count(findings: Sequence[Finding]) -> str:

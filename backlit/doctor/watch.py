@@ -37,6 +37,7 @@ _ROUNDS = 12  # of the power iteration
 _FLAT = 0.02  # a bounded activation with a smaller derivative is saturated
 _LARGE = 1_000_000  # parameters
 _FEW = 100  # steps: a training of fewer is not followed where a look takes long
+_MANY, _SOME = 300, 400  # operations: a look at so many takes some 30 ms, a twentieth of so many steps at least
 NEVER = 1 << 62
 
 
@@ -276,9 +277,12 @@ def follow(job: Any, subject: Any, tell: Callable[..., None], pace: Pace, spent:
     """Follow a training from before its first step on; `tell` is called with the phases that can be judged then. `spent`
     are the seconds that the checks before it took: they count among those that are free."""
     job.watch = course = Course(job, subject, tell, pace, spent)
-    if course.worth_it:
-        subject.course = course
-        course.look()
+    try:
+        if course.worth_it:
+            subject.course = course
+            course.look()
+    except Exception as error:  # a graph that we cannot read is trained as it is
+        course.problem = f"{type(error).__name__}: {error}"
     if not course.looks:
         subject.course, course.due = None, NEVER
     return course
@@ -295,8 +299,9 @@ class Course:
         self.table: list[Any] = []  # loss and gradient norm of the steps of every run
         self.first = int(self.model.iterations)
         self.due = self.first
-        self.began, self.spent, self.cost = time.perf_counter(), spent, 0.0  # spent, cost: of this thread's own time
-        self.problem = ""
+        self.began, self.worked = time.perf_counter(), time.process_time()  # the less of both is the training's
+        self.spent, self.cost = spent, 0.0  # of this thread's own time
+        self.problem = self.short = ""  # why it was not followed to its end, or not at all
 
     @cached_property
     def probe(self) -> Probe:
@@ -330,8 +335,14 @@ class Course:
     def worth_it(self) -> bool:
         """Whether looks take little of the training: one takes as long as a few steps, or next to nothing. A model that is
         trained again and again for short whiles is followed the first time."""
+        if self.free <= 0:
+            return False
         large = sum(leaf.array.size for leaf in self.model.trainable_variables) > _LARGE
-        return self.free > 0 and (not large or self.total is None or self.total >= _FEW)
+        many = len(self.subject.facts.trained.order) > _MANY
+        least = max(_FEW * large, _SOME * many)
+        if self.total is not None and self.total < least:
+            self.short = f"of {self.total} steps a look at so large a network would take more than a twentieth"
+        return not self.short
 
     def note(self, run: Any) -> None:
         """Keep the losses of a run of steps, and look where it is time."""
@@ -359,7 +370,7 @@ class Course:
     def _affordable(self, done: int) -> bool:
         """Whether the time of the training allows another look. The first ones, the middle and the end come before the
         others, which are only taken where they cost next to nothing."""
-        share = _SHARE * (time.perf_counter() - self.began)
+        share = _SHARE * min(time.perf_counter() - self.began, time.process_time() - self.worked)
         if self.total is None or done in (0, _FIRST, self.total // 2) or done >= self.total:
             left = 1 if self.total is not None and done >= self.total else 2
             return not self.looks or self.spent + left * self.cost <= max(self.free, share)
@@ -391,14 +402,10 @@ class Course:
         if self.steps:
             self.pace.step = max(0.0, time.perf_counter() - self.began - (self.spent - self.before)) / self.steps
 
-    def settle(self) -> None:
-        """Write down what it took, when all is told."""
-        if self.looks:
-            self.pace.used, self.pace.last = self.pace.used + self.spent, self.spent
-
     def let_go(self) -> None:
-        """Keep no data of the training."""
-        if self.looks:
+        """Keep no data of the training, which is over: it has ended, or was ended. What it took is written down."""
+        if self.looks and self.tell is not _nothing:
+            self.pace.used, self.pace.last = self.pace.used + self.spent, self.spent
             with suppress(Exception):
                 self.constant  # noqa: B018
             self.probe.masks.clear()
@@ -408,12 +415,12 @@ class Course:
     @property
     def notes(self) -> list[Finding]:
         """Where the training could not be followed to its end, a note that says so."""
-        if not self.problem:
-            return []
-        message = (
-            f"this training was followed for {self.looks[-1].step if self.looks else 0} steps only: {self.problem}."
-        )
-        return [Finding(check="watching", severity="note", message=message, fix="none: a mistake of backlit's own")]
+        steps, fix = self.looks[-1].step if self.looks else 0, "none: a mistake of backlit's own"
+        message = f"this training was followed for {steps} steps only: {self.problem}."
+        if self.short:
+            message, fix = f"this training was not followed: {self.short}.", "more epochs"
+        told = [Finding(check="watching", severity="note", message=message, fix=fix)]
+        return told if self.problem or self.short else []
 
     # ------------------------------------------------------------------ what checks read
     @property
@@ -427,6 +434,11 @@ class Course:
         if len(self.table) > 1:
             self.table = [np.concatenate(self.table)]
         return self.table[0][:, 0] if self.table else np.zeros(0)
+
+    @property
+    def norms(self) -> Any:
+        """The norm of the gradient of every step, before anything is clipped."""
+        return self.table[0][:, 1] if len(self.losses) else np.zeros(0)
 
     @property
     def per_epoch(self) -> int:
@@ -484,17 +496,22 @@ def constant_loss(subject: Any) -> float | None:
 
 
 def _costs(head: Any, y: Any, w: Any) -> list[float]:
-    dtype = "int64" if head.head.loss.labels else head.dtype
-    target = input_leaf(head.head.loss.target_shape(head.head.shape), "y", dtype)
-    output = input_leaf(head.head.shape, "p", head.dtype)
-    weight = None if w is None else input_leaf((M, *w.shape[1:]), "w", head.dtype)
-    feed: dict[Leaf, Any] = {target: y} if weight is None else {target: y, weight: w}
-    (cost,) = apply([head.head.loss.cost(target, output, weight)], stable.RULES)
-    costs = []
-    for value in _constants(head, y, w):
+    return [cost for cost in costs(head, y, w, _constants(head, y, w)) if math.isfinite(cost)] or [math.inf]
+
+
+def costs(head: Any, y: Any, w: Any, answers: Sequence[Any]) -> list[float]:
+    """The loss of these rows for each of the answers: an array (rows, …), or what stands for all rows."""
+    cost, target, output = head.loss_graph
+    feed: dict[Leaf, Any] = {target: y}
+    if w is not None:
+        weight = input_leaf((M, *w.shape[1:]), "w", head.dtype)
+        (cost,) = apply([head.head.loss.cost(target, output, weight)], stable.RULES)
+        feed[weight] = w
+    found = []
+    for value in answers:
         p = np.broadcast_to(value, (len(y), *output.shape[1:]))
-        costs.append(float(registry.lookup("values.reference")([cost], {**feed, output: p})[cost]))
-    return [value for value in costs if math.isfinite(value)] or [math.inf]
+        found.append(float(registry.lookup("values.reference")([cost], {**feed, output: p})[cost]))
+    return found
 
 
 def _constants(head: Any, y: Any, w: Any) -> list[Any]:

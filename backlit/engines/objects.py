@@ -144,10 +144,14 @@ def made(recipe: Any, name: str, make: Make) -> Function:
     return kernels.kernel(name, recipe, make)
 
 
+_machines: list[Machine] = []  # two threads that begin at once may make one each, and both run the code of their own
+
+
 @cache
 def machine() -> Machine:
     """The machine of this process."""
-    return Machine()
+    _machines.append(Machine())
+    return _machines[-1]
 
 
 def _binding() -> Any:

@@ -121,8 +121,10 @@ class Views:
         """
         return registry.lookup("view.profile")(self, x, y, batch_size)
 
-    def explain(self) -> Any:
-        """What this network is, what its outputs mean and how it was trained, in plain words on one screen.
+    def explain(self, x: Any = None, y: Any = None) -> Any:
+        """What this network is, what its outputs mean, how it was trained and what the usual rules of thumb advise, in plain
+        words on one screen. `x`, `y`: data that the advice then takes into account (the range of y, units that x leaves
+        dead); refused as by `predict`.
 
         `print` shows the text, `.to_json()` gives the same as a dict. Works for models that are not compiled, not
         built or not trained: what is unknown is said.
@@ -132,7 +134,7 @@ class Views:
         >>> model.explain().to_json()["kind"]
         'logistic regression'
         """
-        return registry.lookup("view.explain")(self)
+        return registry.lookup("view.explain")(self, x, y)
 
     @checked
     def trace(self, x: Any, y: Any = None) -> Any:
@@ -162,13 +164,19 @@ class Views:
         batch_size: Count | None = None,
         validation_split: Decay = 0.0,
         validation_data: Any = None,
+        overfit: bool = False,
     ) -> Any:
         """What is wrong with this model for these data: a Report of findings, causes first, each with its evidence, its
         fix and the line it is about; where nothing is, the rules that were checked and their values.
 
-        The arguments are those of `fit`; of a stream the first batch is examined. Nothing is trained and nothing changed,
+        The arguments are those of `fit`; of a stream the first batch is examined. Before the first training the report
+        has what the doctor sees of its first step, which is not made; after one, what was seen of that. Nothing is changed,
         an unbuilt model stays unbuilt. What is wrong with model or data is never raised: what `fit` would refuse is an
         error among the findings. `print` shows the text; `.findings`, `.checked`, `.to_json()`.
+
+        `overfit=True` also tries whether at most 16 rows can be learnt by heart: a copy is trained on them alone from its
+        first weights, at most 300 steps and a few seconds, with optimizer, dropout and penalties as they are, since these
+        are on trial, too. `.trial` has what came of it.
 
         >>> import backlit as bl
         >>> model = bl.Sequential([bl.layers.Dense(1, "softmax", name="out")])
@@ -176,7 +184,12 @@ class Views:
         >>> report = model.diagnose([[0.0], [1.0]], [0, 1])
         >>> report.findings[0].said
         'out: a softmax over 1 unit is always 1, whatever the weights are.'
+        >>> X, y = [[x, x * x] for x in (-2.0, -1.0, 1.0, 2.0)], [0, 1, 1, 0]
+        >>> model = bl.Sequential([bl.layers.Dense(16, "relu"), bl.layers.Dense(1, "sigmoid")])
+        >>> model.compile(optimizer=bl.optimizers.Adam(0.05), loss="binary_crossentropy")
+        >>> model.diagnose(X, y, overfit=True).trial.learnt
+        True
         """
         held = {"held": validation_data, "share": validation_split, "stratify": False}
         given = Given(x=x, y=y, sample_weight=sample_weight, class_weight=None, **held)
-        return registry.lookup("doctor.diagnose")(self, given, batch_size)
+        return registry.lookup("doctor.diagnose")(self, given, batch_size, overfit)

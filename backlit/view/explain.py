@@ -11,7 +11,9 @@ from ..core import registry
 from ..core.shapes import show
 from ..train.frozen import Frozen, kind_name
 from ..train.scores import verdict
+from .advice import advise, lines
 from .kinds import kind, parts
+from .known import Known
 from .outputs import ends, outputs
 from .words import activations, arithmetic, counted, explained, gist, listed, penalties, printable, said
 
@@ -24,8 +26,8 @@ class Explanation:
     """What a model is and what is known of it. `str` is the text, `text(width)` the same for another width, `to_json()`
     a plain dict."""
 
-    def __init__(self, model: Any):
-        self._facts = _facts(model)
+    def __init__(self, model: Any, x: Any = None, y: Any = None):
+        self._facts = _facts(model, x, y)
 
     def to_json(self) -> dict[str, Any]:
         """Everything that the text says, as plain lists, dicts, texts and numbers."""
@@ -45,7 +47,7 @@ class Explanation:
 
 
 # ---------------------------------------------------------------------- what is known
-def _facts(model: Any) -> dict[str, Any]:
+def _facts(model: Any, x: Any, y: Any) -> dict[str, Any]:
     about = model.about if isinstance(model.about, Mapping) else {}
     nodes = ends(model) if model.built else []
     found = outputs(model, nodes, str(about.get("target") or "")) if model.built else []
@@ -67,6 +69,7 @@ def _facts(model: Any) -> dict[str, Any]:
         "missing": list(map(str, model.missing)) if isinstance(model, Frozen) else [],
         "training": _training(model, about, found),
         "scores": about.get("scores") or None,
+        "advice": advise(Known(model, found, nodes, x, y)),
     }  # fmt: skip
     return facts
 
@@ -151,7 +154,7 @@ def _lines(facts: Mapping[str, Any], width: int) -> Iterator[str]:
     yield from textwrap.wrap(f"{facts['name']}: {_article(facts['kind'])}.{_purpose(facts)}", width)
     sections = {
         "input": _input_lines, "network": _network_lines, "output": _output_lines, "training": _training_lines,
-        "scores": _score_lines,
+        "scores": _score_lines, "advice": _advice_lines,
     }  # fmt: skip
     for title, write in sections.items():
         yield ""
@@ -295,6 +298,11 @@ def _score_lines(facts: Mapping[str, Any], width: int) -> Iterator[str]:
         yield from _pair(part if part in _PARTS else "", words if part in _PARTS else f"a {part} model: {words}", width)
     if {"test", "constant", "linear"} <= found.keys() and len({"r2" in each for each in found.values()}) == 1:
         yield from textwrap.wrap(verdict(found["test"], found), width)
+
+
+def _advice_lines(facts: Mapping[str, Any], width: int) -> Iterator[str]:
+    for number, words in lines(facts["advice"]):
+        yield from _pair(number, words, width)
 
 
 def _parts_of(scores: Any) -> Iterator[tuple[str, dict[str, Any]]]:

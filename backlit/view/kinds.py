@@ -18,7 +18,7 @@ _LINEAR = frozenset(["linear", "add", "subtract", "multiply", "divide", "negativ
 def kind(model: Any, ends: Sequence[Output], nodes: Sequence[Node]) -> str:
     """The usual name of a network with these outputs, which are these nodes (none where it is not built)."""
     layers = parts(model)
-    sized = [layer for layer in layers if _sized(layer)]
+    sized = [layer for layer in layers if size_of(layer)]
     others = [layer for layer in layers if layer.trainable_weights and layer not in sized]
     several = len(ends) > 1 or isinstance(model.input_shape, (list, dict))
     if sized and all(map(_is_dense, sized)) and not several:
@@ -28,9 +28,9 @@ def kind(model: Any, ends: Sequence[Output], nodes: Sequence[Node]) -> str:
             return _single(sized[0], ends[0] if ends else None)
     if not sized and not others:
         return "network without anything to learn"
-    filters = any(_sized(layer) == "filters" for layer in sized)
+    filters = any(size_of(layer) == "filters" for layer in sized)
     name = f"{'convolutional ' if filters else ''}network of {counted(len(sized + others), 'layer')} with weights"
-    if sized and _sized(sized[0]) == "output_dim":
+    if sized and size_of(sized[0]) == "output_dim":
         name += ", the first of them vectors learnt for ids (an embedding)"
     if several:
         name += f", with {counted(len(model.inputs), 'input')} and {counted(len(ends), 'output')}"
@@ -50,13 +50,13 @@ def parts(model: Any) -> list[Any]:
     return list(dict.fromkeys(found))
 
 
-def _sized(layer: Any) -> str:
+def size_of(layer: Any) -> str:
     """What says how large a layer that learns is."""
     return next((name for name in ("units", "filters", "output_dim") if getattr(layer, name, None)), "")
 
 
 def _is_dense(layer: Any) -> bool:
-    return _sized(layer) == "units" and {len(leaf.shape) for leaf in layer.weights} <= {1, 2}
+    return size_of(layer) == "units" and {len(leaf.shape) for leaf in layer.weights} <= {1, 2}
 
 
 def _single(layer: Any, end: Output | None) -> str:
@@ -85,9 +85,12 @@ def _deep(model: Any, dense: Sequence[Any], nodes: Sequence[Node]) -> str:
     wide = model.input_shape[-1]
     if model.output_shape == model.input_shape and min(hidden) < wide:
         name = f"autoencoder ({wide} → {min(hidden)} → {wide}), a {name}"
-    if any(_bends(node) for node in topological(nodes) if node not in nodes):
-        return name
-    return f"{name}, all linear and so no more than one linear layer"
+    return name if bends(nodes) else f"{name}, all linear and so no more than one linear layer"
+
+
+def bends(nodes: Sequence[Node]) -> bool:
+    """Whether anything between the inputs and these outputs is not linear."""
+    return any(_bends(node) for node in topological(nodes) if node not in nodes)
 
 
 def _bends(node: Node) -> bool:

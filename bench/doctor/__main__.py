@@ -22,14 +22,29 @@ from rich.table import Table
 from backlit.layers import Dense
 from backlit.optimizers import Adam
 
-from . import cases_first, cases_second, healthy_classes, healthy_numbers, mutants_classes, mutants_numbers, score
+from . import (
+    cases_first,
+    cases_second,
+    healthy_classes,
+    healthy_numbers,
+    later_classes,
+    later_classes_more,
+    later_numbers,
+    later_numbers_more,
+    mutants_classes,
+    mutants_numbers,
+    score,
+)
 from .baselines import DOCTORS
 from .data import table
 from .examine import PHASES, Outcome, examine, note_progress, overhead
 from .program import PROGRAMS, SPLITS, Program, Run
 from .score import Case, named
 
-MODULES = cases_first, cases_second, mutants_classes, mutants_numbers, healthy_numbers, healthy_classes
+MODULES = (
+    *(cases_first, cases_second, mutants_classes, mutants_numbers, healthy_numbers, healthy_classes),
+    *(later_numbers, later_numbers_more, later_classes, later_classes_more),
+)
 _ROUNDS = 3
 _COLUMNS = ("named", "recall", "precision", "first", "placed")
 

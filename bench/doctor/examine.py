@@ -110,8 +110,9 @@ def _before(model: Any, run: Run) -> list[Said]:
 
 
 def _phase(one: Finding) -> str:
-    """When a check finds something that `diagnose` tells; a refusal needs data."""
-    return Check.named(one.check).phase if one.check in Check.names() else "data"
+    """When a check finds something that is told before the first step; a refusal needs data."""
+    phase = Check.named(one.check).phase if one.check in Check.names() else "data"
+    return phase if phase in PHASES[:3] else "first step"
 
 
 def _said(one: Finding, when: str) -> Said:

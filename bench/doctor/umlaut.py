@@ -62,10 +62,11 @@ def _bare(layers: list[Any], layer: Any) -> bool:
 
 
 def _of_numbers(run: Run) -> _Found:
-    x = run.x.data if hasattr(run.x, "tocsr") else np.asarray(run.x, dtype=np.float64)
-    if np.isnan(x).any():
+    parts = run.x.values() if isinstance(run.x, dict) else run.x if isinstance(run.x, (list, tuple)) else [run.x]
+    given = [part.data if hasattr(part, "tocsr") else np.asarray(part, dtype=np.float64) for part in parts]
+    if any(np.isnan(part).any() for part in given):
         yield "nan_in_inputs", (23,), "data"
-    elif np.abs(x).max() > 1:
+    elif max(np.abs(part).max() for part in given) > 1:
         yield "inputs_beyond_one", (20,), "data"
 
 
