@@ -176,6 +176,11 @@ def _wait_for_threads(before: set[threading.Thread]) -> None:
             thread.join()
 
 
+def _is_own(file: str) -> bool:
+    """Whether it is neither the library's nor that of a compiled extension, whose names are relative."""
+    return os.path.isabs(file) and not file.startswith(_INSIDE)
+
+
 def _own_traceback(error: BaseException) -> str:
     """The traceback from the script's first line on; what the library refuses, or where it was interrupted, as far as the
     last line outside of it."""
@@ -183,8 +188,9 @@ def _own_traceback(error: BaseException) -> str:
     frames = list(told.stack)
     while frames and frames[0].filename.startswith((_OURS, "<frozen")):
         frames.pop(0)
-    while frames and frames[-1].filename.startswith(_INSIDE) and isinstance(error, BacklitError | KeyboardInterrupt):
-        frames.pop()
+    if isinstance(error, BacklitError | KeyboardInterrupt):
+        own = [place for place, frame in enumerate(frames) if _is_own(frame.filename)]
+        frames = frames[: own[-1] + 1] if own else []
     told.stack = traceback.StackSummary.from_list(frames)
     lines = list(told.format())
     return "".join(lines if frames else [line for line in lines if not line.startswith("Traceback")])

@@ -173,6 +173,11 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f"did you mean {spelt[0]!r}?" if spelt else ""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 row", "2,000 rows"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def names_of(room: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of the module `room`: a misspelt name is answered with the nearest one that is there, and
     what stands there for the module's own use is not listed."""

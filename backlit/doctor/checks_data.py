@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..core.check import Check, Repair, Values
+from ..core.node import FLOATS
 from ..layers.dense import Dense
 from ..train.feed import class_numbers
 from . import repairs
 from .programs import classes, network, points, sparse, values
-from .subject import HeadFacts, Subject, evenly, keys
+from .subject import MOST_ROWS, HeadFacts, Subject, evenly, keys
 
 _LARGE = 10.0  # a feature of this standard deviation, or with a mean that many deviations from 0, is badly scaled
 _SMALL = 0.01
@@ -21,6 +22,11 @@ _FAR = 100.0  # targets of this mean or deviation are far from what a fresh netw
 _USUAL_RATE = 0.01
 _LISTED = 5
 _LOOKED_AT = 500  # held-out rows that are looked for in X
+_COPIES = 0.1  # of the held-out rows: fewer may be the odd pairs that every table has
+_MOST, _LEAST = 0.9, 100  # nearly all of at least so many different rows
+_RARE, _OFTEN, _TWICE = 0.01, 0.5, 3  # a code stands in so large a share of the rows, and in so many at least
+_DISTANT, _VALUES = 10.0, 20  # inter-quartile ranges away from so many other values
+_ENOUGH, _MOST_LOOKED_AT = 40, 100_000  # rows; numbers
 
 
 class UnscaledInputs(Check):
@@ -79,6 +85,102 @@ class UnscaledInputs(Check):
     def good(self) -> tuple[Any, ...]:
         """The same, standardised."""
         return network(Dense(8, "relu"), Dense(1), loss="mse"), points(), values()
+
+
+class CodeAmongNumbers(Check):
+    """A column of many values in which one value stands again and again, far from all others: -9999 for what was not
+    measured, or what a scaler made of it.
+
+    Zeros of a column that is 0 or near 0 (rain, counts) lie next to the others, and a column of few values is none of
+    numbers: neither is meant. What layers in front replace is not seen by the first product, and does not count.
+    """
+
+    rules, phase, needs, sure = (23, 20), "data", ("x",), 0.9
+    place, argument = "fit", "X"
+    why = "sums, means and deviations take it for a number: the differences between the others become tiny beside it"
+    explains = (
+        *("unscaled_inputs", "tiny_inputs", "loss_grows", "loss_at_start", "first_step_explodes", "steps_too_long"),
+        *("stopped_while_improving", "learning_rate_too_low", "shifted_validation", "dead_units", "saturated_units"),
+    )
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """The column in which such a value is commonest, of every table among the inputs."""
+        for leaf, x in zip(subject.facts.inputs, subject.x, strict=True):
+            if x.ndim == 2 and leaf.dtype in FLOATS:
+                rows = subject.some_rows(min(MOST_ROWS, max(200, _MOST_LOOKED_AT // max(1, x.shape[1]))))
+                found = _codes(np.asarray(x[rows])) if len(rows) >= _ENOUGH else []
+                worst = max(found, key=lambda each: each["share"], default=None)
+                seen = worst is not None and any(_codes(one.values) for one in subject.features)
+                yield {"layer": None, "input": leaf.name, "columns": len(found), **(worst or {}), "seen": seen}
+
+    def wrong(self, v: Values) -> bool:
+        """There is one, and the first layer with weights is given it."""
+        return bool(v["seen"])
+
+    def message(self, v: Values) -> str:
+        """The column and the value."""
+        more = f", and {v['columns'] - 1} columns more like it" if v["columns"] > 1 else ""
+        return (
+            f"column {v['column']} of {v['input']} is {v['value']:.5g} in {v['share']:.0%} of the rows, and otherwise "
+            f"between {v['low']:.4g} and {v['high']:.4g}: a code for missing values{more}."
+        )
+
+    def fix(self, v: Values) -> str:
+        """The mean of the others."""
+        column = f"X[:, {v['column']}]"
+        known = f"gone = np.isclose({column}, {v['value']:.6g}); X[gone, {v['column']}] = X[~gone, {v['column']}].mean()"
+        return f"{known}, before X is scaled (and gone as a column of its own, where it may tell something)"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The mean of the others in its place, in every such column, and a Normalization of what is left."""
+        if len(subject.x) != 1:
+            return None
+        codes = {each["column"]: each for each in _codes(np.asarray(subject.x[0][subject.some_rows(MOST_ROWS)]))}
+
+        def replaced(x: Any) -> Any:
+            x = np.array(x, dtype=np.float64)
+            for column, each in codes.items():
+                x[np.isclose(x[:, column], each["value"]), column] = each["mean"]
+            return x
+
+        return Repair(x=replaced, front=repairs.NORMALIZATION)
+
+    def bad(self) -> tuple[Any, ...]:
+        """A tenth of a column is -999, and scaled with the rest."""
+        x = points()
+        x[::10, 1] = -999.0
+        return network(Dense(8, "relu"), Dense(1), loss="mse"), (x - x.mean(axis=0)) / x.std(axis=0), values()
+
+    def good(self) -> tuple[Any, ...]:
+        """The mean of the others instead."""
+        x = points()
+        x[::10, 1] = 0.0
+        return network(Dense(8, "relu"), Dense(1), loss="mse"), (x - x.mean(axis=0)) / x.std(axis=0), values()
+
+
+def _codes(x: Any) -> list[dict[str, Any]]:
+    """The columns whose largest or smallest value stands in 1 % to 50 % of the rows, at a distance from the others that is
+    more than ten times their inter-quartile range, and more than all of their range; there must be many others."""
+    found: list[dict[str, Any]] = []
+    for end in (x.min(axis=0), x.max(axis=0)):
+        same = x == end
+        times = same.sum(axis=0)
+        usual = (times >= max(_TWICE, _RARE * len(x))) & (times <= _OFTEN * len(x))
+        if not usual.any():
+            continue
+        columns = np.flatnonzero(usual)
+        others = np.where(same[:, columns], np.nan, x[:, columns]).astype(np.float64)
+        low, high = np.nanmin(others, axis=0), np.nanmax(others, axis=0)
+        gap = np.maximum(low - end[columns], end[columns] - high)
+        for place in np.flatnonzero((gap > high - low) & (high > low)):
+            rest = others[~same[:, columns[place]], place]
+            quarter = float(np.ptp(np.quantile(rest, (0.25, 0.75))))
+            if gap[place] > _DISTANT * quarter > 0 and len(np.unique(rest)) >= _VALUES:
+                column = int(columns[place])
+                measured = {"low": float(low[place]), "high": float(high[place]), "mean": float(rest.mean())}
+                share = float(times[column]) / len(x)
+                found.append({"column": column, "value": float(end[column]), "share": share, "spread": quarter, **measured})
+    return found
 
 
 class TinyInputs(Check):
@@ -290,16 +392,21 @@ def counts(y: Any, head: HeadFacts) -> dict[int, int] | None:
 
 
 class ValidationRowsInTraining(Check):
-    """Held-out rows that are training rows: what they measure is memory."""
+    """Held-out rows that are training rows: what they measure is memory.
 
-    rules, phase, needs, severity = (26,), "data", ("x", "whole", "validation"), "warning"
+    Rows of X that stand there several times are no surprise in a table of a few discrete columns, and then some stand
+    among the held-out ones, too. Where a row is told from all others by each of several columns, only a copy is equal.
+    """
+
+    rules, phase, needs, severity = (26,), "data", ("x", "y", "whole", "validation"), "warning"
     place = "fit"
     argument = "validation_data"
     why = "a model is judged by rows that it has not seen; on these it can only look good"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """The share of held-out rows that stand in X, and that of rows of X that stand there twice. Of very many rows of X
-        only some are looked at, and as many more of the others: what is found among them is a share of what there is.
+        """The share of held-out rows that stand in X, and that of rows of X that stand there twice; and whether these are
+        copies. Of very many rows of X only some are looked at, and as many more of the others: what is found among them
+        is a share of what there is.
         """
         held, own = subject.validation.x, subject.keys
         share = len(own) / subject.rows
@@ -307,23 +414,29 @@ class ValidationRowsInTraining(Check):
         table = np.sort(own)
         again = _times(keys([part[rows] for part in held]), table) >= 1
         twice = _times(own[evenly(len(own), round(_LOOKED_AT / share))], table) >= 2
+        found = min(1.0, float(again.mean()) / share)
         yield {
             "layer": None,
             "looked_at": len(rows),
-            "in_training": min(1.0, float(again.mean()) / share),
+            "in_training": found,
             "training_twice": min(1.0, float(twice.mean()) / share),
+            "copied": _copied(subject) if found > _COPIES else False,
         }
 
     def wrong(self, v: Values) -> bool:
-        """More than one in twenty, and thrice as many as repeat themselves anyway."""
-        return bool(v["in_training"] > 0.05 and v["in_training"] > 3 * v["training_twice"])
+        """More than one in twenty, and thrice as many as repeat themselves anyway; or more than one in ten, where rows of
+        X were copied."""
+        return bool((v["in_training"] > 0.05 and v["in_training"] > 3 * v["training_twice"]) or v["copied"])
 
     def message(self, v: Values) -> str:
         """How many."""
-        return f"{v['in_training']:.0%} of the validation rows are training rows ({v['looked_at']} were looked at)."
+        what = f"{v['in_training']:.0%} of the validation rows are training rows ({v['looked_at']} were looked at)"
+        return f"{what}: rows were copied before the split, {v['training_twice']:.0%} of X." if v["copied"] else f"{what}."
 
     def fix(self, v: Values) -> str:
         """Other rows."""
+        if v["copied"]:
+            return "split first and copy rows of the training part alone; or no copies, and class_weight='balanced' in fit"
         return "model.fit(X[:n], y[:n], validation_data=(X[n:], y[n:]))"
 
     def bad(self) -> tuple[Any, ...]:
@@ -340,3 +453,26 @@ class ValidationRowsInTraining(Check):
 def _times(keys: Any, table: Any) -> Any:
     """How often each key stands in the sorted table."""
     return np.searchsorted(table, keys, "right") - np.searchsorted(table, keys, "left")
+
+
+def _copied(subject: Subject) -> bool:
+    """Whether rows of X that are equal are copies: their y are equal, too, and each of several columns tells most rows from
+    all others, by numbers that stand in no other column, as those of overlapping windows do."""
+    own, y = subject.keys, keys([np.asarray(part) for part in subject.y])
+    if len(own) < len(y):
+        return False
+    _, first, group, times = np.unique(own, return_index=True, return_inverse=True, return_counts=True)
+    again = times[group] > 1
+    again[first] = False
+    if len(first) < _LEAST or not again.any() or (y == y[first][group])[again].mean() < _MOST:
+        return False
+    some = first[evenly(len(first), MOST_ROWS)]
+    return sum(_telling(part.reshape(len(part), -1), some) for part in map(np.asarray, subject.x)) > 1
+
+
+def _telling(x: Any, rows: Any) -> int:
+    """How many columns (of 16 at most) tell nearly all of these rows from one another, by numbers of their own."""
+    columns = x[:, evenly(x.shape[1], 16)]
+    found = [place for place, column in enumerate(columns[rows].T) if len(np.unique(column)) >= _MOST * len(rows)]
+    others = (np.isin(columns[rows, place], np.delete(columns, place, axis=1)).mean() for place in found)
+    return sum(shared < 1 - _MOST for shared in others)

@@ -9,15 +9,17 @@ import numpy as np
 
 from ..core import registry
 from ..core.check import Check, Repair, Values
+from ..core.grad import reverse
 from ..core.shapes import bind
 from ..layers.dense import Dense
 from ..train.losses import Loss
 from . import repairs
 from .programs import classes, hot, network, points, values
-from .subject import HeadFacts, Subject
+from .subject import MOST_ROWS, HeadFacts, Subject, evenly
 
 _MOST = 17  # values of y, and of the output, that a loss is tried with
 _SAME = 1e-6
+_NEAREST = 0.05  # of the rows: those nearest to 0
 
 
 def losses(head: HeadFacts, y: Any, p: Any) -> Any:
@@ -230,3 +232,126 @@ class DistanceOnYesAndNo(Check):
     def good(self) -> tuple[Any, ...]:
         """The cross-entropy."""
         return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), classes(2)
+
+
+class NobodyIsAYes(Check):
+    """Targets of a cross-entropy with two values, 0 and one below a half, such as 0 and 0.0625: labels that were divided
+    together with the pixels. Probabilities have many values, smoothed labels one above a half, and shares the sum 1."""
+
+    rules, phase, needs, sure = (10, 8), "data", ("x", "y"), 0.95
+    place, argument = "fit", "y"
+    why = "the loss takes y for the probability of a yes: the best answer to every row is no"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """The two values, and the sums of the rows."""
+        for head in subject.heads:
+            if head.reading.kind in ("probability", "logits") and not head.head.loss.labels:
+                t = subject.targets(head)
+                y = subject.counted(head)
+                y = y[evenly(len(y), MOST_ROWS)]
+                sums = y.sum(axis=-1) if head.classes > 1 else np.zeros(1)
+                yield {
+                    "layer": head.layer,
+                    "loss": head.loss,
+                    "smallest_y": t.low,
+                    "largest_y": t.high,
+                    "two": t.values is not None and len(t.values) == 2 and t.values == (t.low, t.high),
+                    "shares": bool(np.allclose(sums, 1, atol=1e-3)),
+                }
+
+    def wrong(self, v: Values) -> bool:
+        """0 and one value below a half."""
+        return bool(v["two"] and v["smallest_y"] == 0 and v["largest_y"] < 0.5 and not v["shares"])
+
+    def message(self, v: Values) -> str:
+        """Which values there are."""
+        return f"y is 0 or {v['largest_y']:.4g}, which {v['loss']} takes for probabilities: no row is a yes."
+
+    def fix(self, v: Values) -> str:
+        """Labels 0 and 1."""
+        times = 1 / v["largest_y"]
+        back = f"y * {times:.0f}" if abs(times - round(times)) < 1e-4 * times else f"y / {v['largest_y']:.6g}"
+        return f"labels 0 and 1, that is {back}; divide X alone"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """Labels 0 and 1."""
+        return Repair(y=lambda y: (np.asarray(y) > 0).astype(np.float32)) if len(subject.heads) == 1 else None
+
+    def bad(self) -> tuple[Any, ...]:
+        """Labels divided as pixels are."""
+        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), classes(2) / 16
+
+    def good(self) -> tuple[Any, ...]:
+        """Yes and no."""
+        return network(Dense(8, "relu"), Dense(1, "sigmoid"), loss="binary_crossentropy"), points(), classes(2)
+
+
+class RelativeErrorNearZero(Check):
+    """A loss that divides by targets on both sides of 0, or by some that are 0: for errors of equal size the few rows with
+    y near 0 make most of the gradient."""
+
+    rules, phase, needs, sure = (7, 22), "data", ("x", "y"), 0.9
+    argument = "loss"
+    why = "the smallest relative errors come from answers near 0: the rows where y is not small hardly count"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """What share of the gradient the rows nearest to 0 make, where p is off by one deviation."""
+        for head in subject.heads:
+            if head.reading.kind == "number" and head.each is not None:
+                y = subject.counted(head)
+                some = y[evenly(len(y), max(1, MOST_ROWS // max(1, y[0].size)))].astype(head.dtype)
+                size, both = np.abs(some), some.min() < 0 < some.max()
+                near = size <= (np.quantile(size, _NEAREST) if both else 0)
+                slopes = _slopes(head, some) if near.any() and not near.all() else None
+                if slopes is not None and slopes.sum() > 0:
+                    yield {
+                        "layer": head.layer,
+                        "loss": head.loss,
+                        "near": float(near.mean()),
+                        "smallest_y": float(some[near].min()),
+                        "largest_y": float(some[near].max()),
+                        "share_of_gradient": float(slopes[near].sum() / slopes.sum()),
+                        "times": float(slopes[near].mean() / max(slopes[~near].mean(), 1e-30)),
+                    }
+
+    def wrong(self, v: Values) -> bool:
+        """They make more than all others, and each ten times as much."""
+        return bool(v["share_of_gradient"] > 0.5 and v["times"] > 10)
+
+    def message(self, v: Values) -> str:
+        """Who makes the gradient."""
+        span = f"{v['smallest_y']:.2g} … {v['largest_y']:.2g}" if v["smallest_y"] < v["largest_y"] else "0"
+        share = f"{v['share_of_gradient']:.0%} of the gradient of {v['loss']}"
+        return f"{v['near']:.2g} of the rows make {share} at errors of equal size: those whose y is near 0 ({span})."
+
+    def fix(self, v: Values) -> str:
+        """A distance."""
+        return "loss='mae' or loss='mse': distances, which count alike everywhere"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The squared distance."""
+        head = repairs.head_of(v, subject)
+        return Repair(loss={head.head.name: Loss.named("mean_squared_error")()})
+
+    def bad(self) -> tuple[Any, ...]:
+        """Percentages of numbers around 0."""
+        return network(Dense(8, "relu"), Dense(1), loss="mape"), points(), values().round()
+
+    def good(self) -> tuple[Any, ...]:
+        """A distance."""
+        return network(Dense(8, "relu"), Dense(1), loss="mae"), points(), values().round()
+
+
+def _slopes(head: HeadFacts, y: Any) -> Any:
+    """The size of the loss's derivative by each output, summed over outputs one deviation above and below y; None where
+    the loss has none."""
+    assert head.each is not None
+    cost, target, output = head.each
+    (slope,) = reverse([cost], [registry.lookup("op.ones_like").node(cost)], [output], stop=True)
+    if slope is None:
+        return None
+    off = np.broadcast_to(y.std(), y.shape)
+    shape = bind(output.shape, 2 * len(y))
+    feed = {target: np.concatenate([y, y]), output: np.concatenate([y + off, y - off]).reshape(shape)}
+    found = np.abs(registry.lookup("values.reference")([slope], feed)[slope]).reshape(2, *y.shape)
+    return np.where(np.isfinite(found), found, 0).sum(axis=0)

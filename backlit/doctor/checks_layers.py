@@ -442,12 +442,16 @@ class ChannelsFirst(Check):
     why = "the windows slide over channels and rows, and every column of the picture counts as a channel"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """The shapes of inputs that a window slides over."""
+        """What the first windows of each input slide over, as it is before zeros are put around it."""
+        order = subject.facts.linear.order
         for leaf in subject.facts.inputs:
-            slid = [node for node in subject.facts.linear.order if node.op.name == "windows"]
-            if len(leaf.shape) == 4 and any(leaf in topological([node]) for node in slid[:1]):
-                _, first, second, last = leaf.shape
-                yield {"layer": None, "input": leaf.name, "first": first, "second": second, "last": last}
+            slid = (node for node in order if node.op.name == "windows" and leaf in topological([node]))
+            data = next((node.inputs[0] for node in slid), None)
+            if data is not None and len(data.shape) == 4:
+                data = _unpadded(data)
+                _, first, second, last = data.shape
+                sizes = {"first": first, "second": second, "last": last}
+                yield {"layer": None, "input": leaf.name, **sizes, "as_given": leaf.shape == data.shape}
 
     def wrong(self, v: Values) -> bool:
         """1, 3 or 4 rows of many columns and channels."""
@@ -459,14 +463,19 @@ class ChannelsFirst(Check):
     def message(self, v: Values) -> str:
         """How it is read."""
         shape = f"(m, {v['first']}, {v['second']}, {v['last']})"
-        return f"X {shape} is read as pictures of {v['first']} × {v['second']} points with {v['last']} channels."
+        what = f"X {shape}" if v["as_given"] else f"what the layers before make of X, {shape},"
+        return f"{what} is read as pictures of {v['first']} × {v['second']} points with {v['last']} channels."
 
     def fix(self, v: Values) -> str:
         """Channels last."""
-        return "X = X.transpose(0, 2, 3, 1), channels last"
+        if v["as_given"]:
+            return "X = X.transpose(0, 2, 3, 1), channels last"
+        return "bl.layers.Permute((2, 3, 1)) before the first convolution or pooling, channels last"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """Channels last."""
+        if not v["as_given"]:
+            return None
         return Repair(x=lambda x: np.transpose(np.asarray(x), (0, 2, 3, 1)))
 
     def bad(self) -> tuple[Any, ...]:
@@ -476,6 +485,14 @@ class ChannelsFirst(Check):
     def good(self) -> tuple[Any, ...]:
         """One channel, last."""
         return _pictures((8, 8, 1))
+
+
+def _unpadded(node: Node) -> Node:
+    """The same without zeros around it."""
+    node = plain(node)
+    while node.op.name == "dilate":
+        node = plain(node.inputs[0])
+    return node
 
 
 def _pictures(shape: tuple[int, int, int]) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.check import Check, Repair, Values
 from ..layers.dense import Dense
 from . import repairs
+from .naming import FEWEST, MOST, Named, named
 from .programs import classes, hot, network, points, sparse, values
 from .ranges import bounds_of, plain
 from .subject import HeadFacts, Subject
@@ -364,10 +365,10 @@ class TargetOutOfReach(Check):
 
 
 class RegressionOnLabels(Check):
-    """A loss between numbers where y names classes: labels 0, 1, 2 … with accuracy, or one-hot rows with a softmax or
-    with an output that can be any number."""
+    """A loss between numbers where y names classes: one-hot rows with a softmax or with an output that can be any number;
+    labels 0, 1, 2 … with accuracy, or whose neighbours are no nearer to one another in X than any two."""
 
-    rules, phase, needs, severity, sure = (7,), "data", ("x", "y"), "warning", 0.9
+    rules, phase, needs, severity, sure = (7, 8), "data", ("x", "y"), "warning", 0.9
     argument = "loss"
     why = "a distance between numbers makes class 2 lie between 1 and 3, and hardly punishes a sure mistake"
 
@@ -380,9 +381,17 @@ class RegressionOnLabels(Check):
                 row = head.classes == 1 and t.whole and count > 2 and t.values == tuple(range(count))
                 free = head.classes > 2 and not head.bounds.inside(0, 1) and not _given_back(subject, head)
                 shares = head.classes > 1 and t.one_hot and (head.bounds.total is not None or free)
-                names = count if row and head.counting else head.classes if shares else 0
+                found = _named(subject, head) if not shares and not (row and head.counting) else None
+                if shares:
+                    names = head.classes
+                elif (row and head.counting) or (found is not None and found.apart > found.of_amounts):
+                    names = count
+                else:
+                    names = 0
+                more = {} if found is None else {"apart": found.apart, "of_amounts": found.of_amounts}
                 soft = head.bounds.total is not None
-                yield _output(head, classes=names, metrics=head.counting, one_hot=shares, softmax=soft)
+                said = {"largest": t.high, "metrics": head.counting, "one_hot": shares, "softmax": soft}
+                yield _output(head, classes=names, smallest=t.low, **said, **more)
 
     def wrong(self, v: Values) -> bool:
         """There are labels."""
@@ -390,19 +399,25 @@ class RegressionOnLabels(Check):
 
     def message(self, v: Values) -> str:
         """What y looks like."""
-        labels = f"labels 0 … {v['classes'] - 1} and {', '.join(v['metrics'])}"
-        what = f"one-hot rows{' and a softmax' if v['softmax'] else ''}" if v["one_hot"] else labels
+        labels = f"labels {v['smallest']:.0f} … {v['largest']:.0f}"
+        if v["one_hot"]:
+            what = f"one-hot rows{' and a softmax' if v['softmax'] else ''}"
+        elif "apart" in v:
+            what = f"{labels}; in X, neighbouring numbers lie {v['apart']:.2f} times as far apart as any two"
+        else:
+            what = f"{labels} and {', '.join(v['metrics'])}"
         return f"y names {v['classes']} classes ({what}), but {v['loss']} is a distance between numbers."
 
     def fix(self, v: Values) -> str:
         """The cross-entropy."""
         if v["one_hot"]:
             return f"loss=CategoricalCrossentropy({'' if v['softmax'] else 'from_logits=True'})"
-        return f"Dense({v['classes']}) with SparseCategoricalCrossentropy(from_logits=True)"
+        return f"Dense({v['largest'] + 1:.0f}) with SparseCategoricalCrossentropy(from_logits=True)"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """Output and loss for classes."""
-        return repairs.for_targets(subject, repairs.head_of(v, subject))
+        head = repairs.head_of(v, subject)
+        return repairs.for_targets(subject, head) if v["one_hot"] else repairs.for_labels(subject, head)
 
     def bad(self) -> tuple[Any, ...]:
         """Squared error between class numbers."""
@@ -411,6 +426,15 @@ class RegressionOnLabels(Check):
     def good(self) -> tuple[Any, ...]:
         """The cross-entropy for labels."""
         return network(Dense(8, "relu"), Dense(5), loss=sparse(), metrics=["accuracy"]), points(), classes(5)
+
+
+def _named(subject: Subject, head: HeadFacts) -> Named | None:
+    """What X says of whole numbers 0 … k - 1 or 1 … k, one a row."""
+    t = subject.targets(head)
+    if t.values is None or not FEWEST <= len(t.values) <= MOST or subject.y[head.place].size != subject.rows:
+        return None
+    whole = t.whole and t.low in (0, 1) and t.values == tuple(t.low + number for number in range(len(t.values)))
+    return named(subject, head) if whole and t.values[-1] == t.high else None
 
 
 def _given_back(subject: Subject, head: HeadFacts) -> bool:

@@ -47,6 +47,7 @@ class RateFades(Check):
             "gone_after": int(places[gone.argmax()]) if gone.any() else steps,
             "steps": steps,
             "steps_an_epoch": course.per_epoch,
+            "decay_steps": float(getattr(optimizer.schedule, "decay_steps", 0) or 0),
             "share": float(gone.mean()),
         }
 
@@ -61,7 +62,10 @@ class RateFades(Check):
 
     def fix(self, v: Values) -> str:
         """Steps for epochs."""
-        return f"decay_steps in steps: an epoch has {v['steps_an_epoch']} of them, so n epochs are n * {v['steps_an_epoch']}"
+        each, now = v["steps_an_epoch"], v["decay_steps"]
+        if now:
+            return f"decay_steps={now * each:g} if {now:g} was meant in epochs: an epoch has {each} steps, and it counts steps"
+        return f"a schedule that counts in steps: an epoch has {each} of them, so n epochs are n * {each}"
 
     def bad(self) -> tuple[Any, ...]:
         """Halved every step, and meant every epoch."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.check import Check, Repair, Values
+from ..core.errors import counted
 from ..layers.dense import Dense
 from ..layers.regularizers import L1
 from ..train.optimizers import Optimizer
@@ -221,8 +222,10 @@ class _Slow(Check):
 
     def message(self, v: Values) -> str:
         """Where it stands, how far a step goes, and what it would take."""
-        so_far = f"the loss is {v['loss']:.3g} after {v['epochs']} epochs, that of a constant {v['constant']:.3g}"
-        more = f"; at this speed it takes about {v['needed']} epochs" if v["needed"] else ""
+        so_far = (
+            f"the loss is {v['loss']:.3g} after {counted(v['epochs'], 'epoch')}, that of a constant {v['constant']:.3g}"
+        )
+        more = f"; at this speed it takes about {counted(v['needed'], 'epoch')}" if v["needed"] else ""
         return f"{self.said}: {so_far}{more} (update/weight {v['update_over_weight']:.1g})."
 
     said = ""
@@ -306,8 +309,8 @@ class StoppedWhileImproving(_Slow):
 
     def fix(self, v: Values) -> str:
         """So many epochs."""
-        longer = " and a larger learning_rate" if v["longer_is_better"] else ""
-        return f"epochs={v['needed'] or 10 * v['epochs']}, or more steps an epoch by a smaller batch_size{longer}"
+        longer = f", or learning_rate={3 * v['learning_rate']:.1g}" if v["longer_is_better"] else ""
+        return f"epochs={v['needed'] or 10 * v['epochs']}{longer}"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """More epochs."""
@@ -335,36 +338,55 @@ class PenaltyOutweighsData(Check):
     why = "the weights follow the penalty towards 0, whatever the data say"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """For each penalised layer the two pulls before the first step and, where there was one, at the next look."""
+        """The two pulls before the first step and, where there was one, at the next look: of the layer with the largest
+        ratio that has a pull of the data, and the names of all layers whose penalty is the larger one."""
         course: Course = subject.course
-        for leaf in course.probe.penalised:
-            pulls = [look.outweighed[leaf] for look in course.looks[:2]]
-            if pulls:
-                yield {
-                    "layer": course.probe.layer_of(leaf),
-                    "weights": leaf.name,
-                    "penalty_over_data": min(pulls),
-                    "penalty": course.looks[0].penalty,
-                    "data_loss": course.looks[0].data,
-                }
+        looks = course.looks[:2]
+        pulls = {leaf: min(look.outweighed[leaf] for look in looks) for leaf in course.probe.penalised if looks}
+        pulls = {leaf: pull for leaf, pull in pulls.items() if pull < _NO_DATA}
+        if not pulls:
+            return
+        worst = max(pulls, key=pulls.__getitem__)
+        factor = float(f"{0.1 / max(pulls[worst], 1e-30):.1g}")
+        _, rule = repairs.penalty_on(subject, course.probe.layer_of(worst), worst.name)
+        yield {
+            "layer": course.probe.layer_of(worst),
+            "weights": [leaf.name for leaf in pulls if pulls[leaf] > 1],
+            "layers": [course.probe.layer_of(leaf) for leaf in pulls if pulls[leaf] > 1],
+            "penalty_over_data": pulls[worst],
+            "penalty": looks[0].penalty,
+            "data_loss": looks[0].data,
+            "factor": factor,
+            "instead": "" if rule is None else f"{repairs.weaker(rule, factor)!r} instead of {rule!r}",
+        }
 
     def wrong(self, v: Values) -> bool:
         """The penalty's gradient is the larger one, and there is one of the data."""
-        return bool(1 < v["penalty_over_data"] < _NO_DATA)
+        return bool(v["penalty_over_data"] > 1)
 
     def message(self, v: Values) -> str:
         """How much larger, and what it costs."""
         times = f"the penalty pulls {v['penalty_over_data']:.3g} times as hard as the data"
-        return f"{times}: it costs {v['penalty']:.3g} at the start, the data {v['data_loss']:.3g}."
+        others = [name for name in v["layers"] if name != v["layer"]]
+        too = f" (and harder than the data in {', '.join(others)}, too)" if others else ""
+        return f"{times}{too}: it costs {v['penalty']:.3g} at the start, the data {v['data_loss']:.3g}."
 
     def fix(self, v: Values) -> str:
         """A tenth of the data's pull."""
-        factor = float(f"{0.1 / v['penalty_over_data']:.1g}")
-        return f"kernel_regularizer with {factor:g} of its strength, or none"
+        where = f" in {', '.join(v['layers'])}" if len(v["layers"]) > 1 else ""
+        strength = (
+            f"kernel_regularizer={v['instead']}" if v["instead"] else f"a penalty of {v['factor']:g} times its strength"
+        )
+        return f"{strength}{where}, or none"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """A tenth of the data's pull."""
-        return repairs.weaker(subject, v["layer"], v["weights"], 0.1 / v["penalty_over_data"])
+        layers: dict[str, dict[str, Any]] = {}
+        for name, weights in zip(v["layers"], v["weights"], strict=True):
+            key, rule = repairs.penalty_on(subject, name, weights)
+            if rule is not None:
+                layers.setdefault(name, {})[key] = repairs.weaker(rule, v["factor"])
+        return Repair(layers=layers) if layers else None
 
     def bad(self) -> tuple[Any, ...]:
         """A penalty of 0.5 for each weight."""

@@ -63,9 +63,10 @@ class LinearLayersCollapse(Check):
         return f"{listed} have no activation between them: together they are one linear layer."
 
     def fix(self, v: Values) -> str:
-        """An activation; only a dense layer is as wide as its product, a convolution's has a factor for the window."""
-        first = f"Dense({v['widths'][1]}, activation='relu')" if v["dense"] else f"an activation for {v['layer']}"
-        return first + (" and so on" if len(v["layers"]) > 2 else "")
+        """An activation for all but the last of them."""
+        *hidden, last = v["layers"]
+        what = "activation='relu'" if v["dense"] else "an activation"
+        return f"{what} in {' and '.join(hidden)} ({last}, the last of them, stays as it is)"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """A ReLU between them."""
@@ -115,7 +116,7 @@ class EqualUnits(Check):
 
     def fix(self, v: Values) -> str:
         """A random start."""
-        return "kernel_initializer='glorot_uniform', the default ('he_normal' before a ReLU)"
+        return "kernel_initializer='glorot_uniform', the default, or 'he_normal' before a ReLU; zeros are right for biases"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """The usual start."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from ..core.check import Check, Repair, Values
+from ..core.errors import ValueRangeError, counted
 from ..layers.dense import Dense
+from ..train.callbacks import EarlyStopping, usually_grows
 from ..train.losses import Loss
 from ..train.optimizers import SGD, Optimizer
 from . import repairs
@@ -112,6 +115,50 @@ def _clipped(optimizer: Any) -> bool:
     return any(getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm"))
 
 
+class MonitoredTheOtherWay(Check):
+    """A callback that is told to take a number for the better the worse it is: `mode="min"` for an accuracy, "max" for a
+    loss. It stops when the training begins to succeed, and keeps the worst weights."""
+
+    rules, phase, needs = (36, 30), "first step", ("course",)
+    place, argument = "fit", "callbacks"
+    why = "what is monitored with the wrong sign is at its best before anything is learnt"
+    explains = ("stopped_while_improving", "learning_rate_too_low", "plain_steps_too_slow")
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """Which way each monitored number is taken, and which way it usually goes, as far as that is known."""
+        for name, monitor, mode in subject.course.monitors:
+            with suppress(ValueRangeError):  # nobody knows which way a number of that name goes
+                better = "max" if usually_grows(name, monitor, subject.facts.model) else "min"
+                known = {"layer": None, "callback": name, "monitor": monitor}
+                yield {**known, "mode": mode, "better": better, "steps": subject.course.total}
+
+    def wrong(self, v: Values) -> bool:
+        """The other one."""
+        return bool(v["mode"] != v["better"])
+
+    def message(self, v: Values) -> str:
+        """What it waits for."""
+        how = "smaller" if v["mode"] == "min" else "larger"
+        return f"{v['callback']} takes {v['monitor']} for the better the {how} it is (mode={v['mode']!r})."
+
+    def fix(self, v: Values) -> str:
+        """The usual way."""
+        return f"{v['callback']}({v['monitor']!r}, mode={v['better']!r}), or without mode"
+
+    def bad(self) -> tuple[Any, ...]:
+        """An accuracy that is to fall."""
+        return self._stopped("min")
+
+    def good(self) -> tuple[Any, ...]:
+        """One that is to grow."""
+        return self._stopped("max")
+
+    def _stopped(self, mode: Any) -> tuple[Any, ...]:
+        stop = EarlyStopping("accuracy", patience=4, mode=mode)
+        model = network(Dense(8, "relu"), Dense(3), loss=sparse(), metrics=["accuracy"])
+        return model, points(), classes(3), {"epochs": 20, "callbacks": [stop]}
+
+
 class TinyEpsilon(Check):
     """An epsilon that keeps nothing from being divided by 0: the squares of small gradients are 0 in float32."""
 
@@ -185,7 +232,7 @@ class LossGrows(Check):
         """From where to where."""
         if v["epochs"] == 1:
             return f"the loss of the epoch is {v['last']:.3g}; predicting 0 would cost about {v['of_zeros']:.3g}."
-        return f"the loss grew from {v['first']:.3g} to {v['last']:.3g} in {v['epochs']} epochs."
+        return f"the loss grew from {v['first']:.3g} to {v['last']:.3g} in {counted(v['epochs'], 'epoch')}."
 
     def fix(self, v: Values) -> str:
         """Smaller steps, scaled data."""

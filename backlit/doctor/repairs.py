@@ -60,8 +60,14 @@ def for_targets(subject: Subject, head: HeadFacts) -> Repair | None:
     if t.values == (0.0, 1.0) and head.classes == 1:
         return output(subject, head, "sigmoid", 1, _loss("binary_crossentropy"))
     if t.whole and count > 1 and t.values == tuple(range(count)) and (head.of_classes or head.counting):
-        return output(subject, head, "softmax", max(count, head.classes), _loss("sparse_categorical_crossentropy"))
+        return for_labels(subject, head)
     return output(subject, head, "linear", head.classes, _loss("mean_squared_error"))
+
+
+def for_labels(subject: Subject, head: HeadFacts) -> Repair:
+    """A probability for each label up to the largest one."""
+    units = max(int(subject.targets(head).high) + 1, head.classes)
+    return output(subject, head, "softmax", units, _loss("sparse_categorical_crossentropy"))
 
 
 def shares(subject: Subject, head: HeadFacts) -> Repair:
@@ -95,15 +101,18 @@ def rate(subject: Subject, value: float, **more: Any) -> Repair | None:
     return Repair(optimizer={"learning_rate": float(f"{value:.2g}"), **more})
 
 
-def weaker(subject: Subject, layer: str, weights: str, factor: float) -> Repair | None:
-    """The penalty on these weights with its strength times a factor, to one digit."""
+def penalty_on(subject: Subject, layer: str | None, weights: str) -> tuple[str, Regularizer | None]:
+    """The argument of the layer that penalises these weights, and what it was given."""
     key = f"{weights.rpartition('/')[2]}_regularizer"
     found = next((each for each in subject.facts.model.everything() if each.name == layer), None)
     rule = None if found is None else found.arguments.get(key)
-    if not isinstance(rule, Regularizer) or not all(isinstance(each, float) for each in rule.arguments.values()):
-        return None
-    config = {name: float(f"{value * factor:.1g}") for name, value in rule.arguments.items()}
-    return Repair(layers={layer: {key: type(rule)(**config)}})
+    numbers = isinstance(rule, Regularizer) and all(isinstance(each, float) for each in rule.arguments.values())
+    return key, rule if numbers else None
+
+
+def weaker(rule: Regularizer, factor: float) -> Regularizer:
+    """The same penalty with its strength times a factor, to one digit."""
+    return type(rule)(**{name: float(f"{value * factor:.1g}") for name, value in rule.arguments.items()})
 
 
 def for_refused(finding: Finding, subject: Subject, given: Any) -> Repair | None:

@@ -23,6 +23,7 @@ _GROUNDS = {
     "measured": "measured here",
     "rule of thumb": "a rule of thumb",
 }
+_PAIRING = frozenset(range(1, 9))  # rows of the rule table about an output and its loss
 _COLOURS = {"error": "#c62828", "warning": "#b26a00", "note": "#546e7a"}
 _STYLE = (
     "<style>.backlit-report{font:14px/1.45 system-ui,sans-serif;max-width:60em}"
@@ -165,18 +166,29 @@ def _count(findings: Sequence[Finding]) -> str:
 def rows_of(finding: Finding) -> list[tuple[str, str]]:
     """What is told of a finding below its message: (word, text)."""
     known = {key: value for key, value in finding.evidence.items() if not isinstance(value, bool) and value is not None}
+    refused = {key: str(known.pop(key)) for key in ("expected", "found") if key in known}  # in words, from the door
     found = ", ".join(f"{key.replace('_', ' ')} {word(value)}" for key, value in known.items() if key != "maker")
     of_layer = finding.layer and finding.where == finding.lines.get("layer")
     what = f"{finding.argument} of {finding.layer}" if of_layer else finding.argument
-    rules = ", ".join(map(str, finding.rules))
-    rows = {"found": found, "why": finding.why, "fix": finding.fix}
-    rows |= {
-        "what": what if finding.argument else "",
-        "where": finding.where,
-        "sure": sureness(finding.sure, finding.grounds),
-        "rule": rules,
-    }
-    return [(key, value) for key, value in rows.items() if value] + [("then", each) for each in finding.consequences]
+    rows = [
+        ("expected", refused.get("expected", "")),
+        ("found", refused.get("found") or found),
+        ("why", finding.why),
+        ("fix", finding.fix),
+        ("what", what if finding.argument else ""),
+        ("where", finding.where),
+        *(("and", line) for line in _others(finding)),
+        ("sure", sureness(finding.sure, finding.grounds)),
+        ("rule", ", ".join(map(str, finding.rules))),
+    ]
+    return [(key, value) for key, value in rows if value] + [("then", each) for each in finding.consequences]
+
+
+def _others(finding: Finding) -> list[str]:
+    """The other line to look at: an output and its loss stand in two places."""
+    paired = finding.layer and _PAIRING & set(finding.rules)
+    lines = [finding.lines.get(place, "") for place in ("layer", "compile")] if paired else []
+    return [line for line in lines if line and line != finding.where]
 
 
 def sureness(sure: float, grounds: str) -> str:
@@ -187,9 +199,9 @@ def sureness(sure: float, grounds: str) -> str:
 
 def in_full(finding: Finding) -> str:
     """A finding with everything that is known of it, in lines."""
-    return "\n".join(
-        [f"{finding.severity}: {finding.said}", *(f"  {key:<6} {value}" for key, value in rows_of(finding))]
-    )
+    rows = rows_of(finding)
+    width = max([6, *(len(key) for key, _ in rows)])
+    return "\n".join([f"{finding.severity}: {finding.said}", *(f"  {key:<{width}} {value}" for key, value in rows)])
 
 
 def _card(finding: Finding) -> str:
@@ -197,7 +209,7 @@ def _card(finding: Finding) -> str:
     cells = []
     for key, value in rows_of(finding):
         said = html.escape(value)
-        cells.append(f"<dt>{key}<dd>{f'<code>{said}</code>' if key in ('fix', 'where') else said}")
+        cells.append(f"<dt>{key}<dd>{f'<code>{said}</code>' if key in ('fix', 'where', 'and') else said}")
     head = f"<h4><span style='color:{colour}'>{finding.severity}</span> {html.escape(finding.said)}</h4>"
     return f"<div class='finding' style='border-color:{colour}'>{head}<dl>{''.join(cells)}</dl></div>"
 

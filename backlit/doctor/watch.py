@@ -26,6 +26,7 @@ from ..core.shapes import M
 from ..core.walk import topological
 from ..rewrite import stable
 from ..rewrite.rule import apply
+from ..train.callbacks import Monitor
 from .linear import layers_of
 
 ROWS = 128  # of the sample
@@ -295,6 +296,8 @@ class Course:
         self.pace, self.before = pace, spent
         self.model, self.step, self.subject, self.tell = job.model, job.step, subject, tell
         self.epochs, self.known = len(job.plan.epochs), job.batches.steps  # steps of an epoch, None for some streams
+        monitors = (each for each in job.listeners.callbacks if isinstance(each, Monitor) and each.mode != "auto")
+        self.monitors = [(type(each).__name__, each.monitor, each.mode) for each in monitors]
         self.looks: list[Look] = []
         self.table: list[Any] = []  # loss and gradient norm of the steps of every run
         self.first = int(self.model.iterations)

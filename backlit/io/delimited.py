@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import FileError
+from ..core.errors import FileError, counted
 from .cells import MISSING, number_of
 from .infer import unique
 from .kinds import shortened
-from .sources import counted, tolerable
+from .sources import tolerable
 
 _Record = tuple[int, list[str] | None]  # the line in which it begins, and its fields
 

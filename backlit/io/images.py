@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DataError, FileError
+from ..core.errors import DataError, FileError, counted
 from .arrays import dataset
 from .bundled import Dataset
 from .cells import natural
-from .sources import counted, need, tolerable
+from .sources import need, tolerable
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 LARGEST = 128  # pixels a side that pictures are brought down to

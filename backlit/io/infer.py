@@ -33,10 +33,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DataError
+from ..core.errors import DataError, counted
 from .cells import Cells, cells, date_of, decimal_of, grouped, number_of, order_of
 from .kinds import Category, Date, Kind, Number, Quantity, in_range, rows_of, shortened, sorted_names
-from .sources import counted
 
 MOST_CATEGORIES = 50
 FEW_CATEGORIES = 10

@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..core.errors import DataError, FileError
+from ..core.errors import DataError, FileError, counted
 from .cells import Cells, natural, when, word
-from .sources import counted
 
 MISSING = "(missing)"
 _SHOWN = 3

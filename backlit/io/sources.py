@@ -13,11 +13,6 @@ def tolerable(bad: int, total: int) -> bool:
     return 100 * bad <= total
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things: "1 row", "2 rows"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def need(module: str, package: str, extra: str, path: Path) -> None:
     """Refuse to go on where a package that reads a kind of file is not installed."""
     if importlib.util.find_spec(module) is None:

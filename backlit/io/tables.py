@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ArgumentError, BacklitError, DataError, FileError, FileMissingError, did_you_mean
+from ..core.errors import ArgumentError, BacklitError, DataError, FileError, FileMissingError, counted, did_you_mean
 from . import arrays, bundled, delimited, idx, images
 from .bundled import Dataset
 from .cells import Cells, cells, columns_of, decimal_of
 from .infer import FEW_CATEGORIES
 from .kinds import Number, in_range, rows_of, shortened, sorted_names
-from .sources import counted, need
+from .sources import need
 
 TARGETS = ("target", "label", "class", "y")
 _TEXT = (".csv", ".tsv", ".txt")

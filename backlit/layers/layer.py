@@ -464,8 +464,14 @@ class Layer(Record):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "arguments":
             raise AttributeError(name)
+        if "base_name" not in vars(self):
+            raise MissingAttributeError(
+                f"{type(self).__name__}.__init__ has not called that of its base.", fix="super().__init__() as its first line"
+            )
         if hasattr(type(self), name):  # a property that needs what `build` makes
-            raise MissingAttributeError(f"{self.name!r} has no {name} before it is built.", fix="build it, or call it on data")
+            raise MissingAttributeError(
+                f"{self.name!r} has no {name} before it is built.", fix="build it, or call it on data"
+            )
         raise MissingAttributeError(
             f"{type(self).__name__} has no attribute {name!r}.", fix=did_you_mean(name, dir(self))
         )

@@ -163,7 +163,8 @@ class Opened:
     def a_pass(self, number: int) -> Iterator[Any]:
         """The batches of one pass, as the stream gives them."""
         getattr(self.stream, "on_epoch_begin", _nothing)()
-        yield from self._by_number(number) if self.by_number else self.stream
+        # Not `yield from` alone, which would close a generator that is not read to its end.
+        yield from (batch for batch in (self._by_number(number) if self.by_number else self.stream))
         getattr(self.stream, "on_epoch_end", _nothing)()
 
     def _by_number(self, number: int) -> Iterator[Any]:

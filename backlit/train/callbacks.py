@@ -77,7 +77,7 @@ class Monitor(BuiltIn):
     @property
     def grows(self) -> bool:
         """Whether the monitored number is to grow."""
-        return self.mode == "max" or (self.mode == "auto" and _grows(type(self).__name__, self.monitor, self.model))
+        return self.mode == "max" or (self.mode == "auto" and usually_grows(type(self).__name__, self.monitor, self.model))
 
 
 def not_logged(what: str, name: str, logs: Mapping[str, Any]) -> UnknownNameError:
@@ -89,8 +89,9 @@ def not_logged(what: str, name: str, logs: Mapping[str, Any]) -> UnknownNameErro
     return UnknownNameError(f"{what}, which is not logged.", expected=", ".join(sorted(logs)), fix=fix)
 
 
-def _grows(who: str, monitor: str, model: Any) -> bool:
-    """Whether the number of that name is to grow: by its metric, if that says so, else by the words of its name."""
+def usually_grows(who: str, monitor: str, model: Any) -> bool:
+    """Whether the number of that name is to grow: by its metric, if that says so, else by the words of its name. Raises
+    ValueRangeError where neither tells."""
     plain = monitor.removeprefix("val_")
     if plain == "loss" or plain.endswith("_loss"):
         return False

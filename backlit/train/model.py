@@ -193,7 +193,7 @@ class Model(Functional, Views):
         """The names of the outputs: dict keys, the layers that make them, or output_0, output_1, …"""
         if isinstance(vars(self).get("output_form"), Mapping):
             return list(self.output_form)
-        ends = getattr(self, "ends", [])
+        ends = vars(self).get("ends", [])
         made = [node.inputs[0] if node.op.name == "item" else node for node in ends]
         names = [node.attrs["layer"].name if node.op is layer_call else "" for node in made]
         if len(set(names)) < len(names) or "" in names or not names:

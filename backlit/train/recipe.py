@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ColumnWarning, DataError, LabelError, ValueRangeError, did_you_mean
+from ..core.errors import ColumnWarning, DataError, LabelError, ValueRangeError, counted, did_you_mean
 from ..core.seed import set_seed
 from ..io.bundled import Dataset
 from ..io.columns import Columns
 from ..io.kinds import Number, shortened
-from ..io.sources import counted
 from ..io.split import MIN_PER_CLASS, Split, split
 from ..layers.activation import Activation
 from ..layers.dense import Dense

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import counted
 from ..layers import catalogue
 from .known import Known
-from .words import counted, listed
+from .words import listed
 
 MOST = 6  # lines of advice in a text
 _FEW = 1000  # rows below which features made by hand may decide

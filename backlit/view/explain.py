@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core import registry
+from ..core.errors import counted
 from ..core.shapes import show
 from ..train.frozen import Frozen, kind_name
 from ..train.scores import verdict
@@ -15,7 +16,7 @@ from .advice import advise, lines
 from .kinds import kind, parts
 from .known import Known
 from .outputs import ends, outputs
-from .words import activations, arithmetic, counted, explained, gist, listed, penalties, printable, said
+from .words import activations, arithmetic, explained, gist, listed, penalties, printable, said
 
 _WIDTH = 100
 _NARROW = 20  # signs below which a column is not squeezed

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.errors import counted
 from ..core.node import Node
 from ..core.walk import topological
 from ..layers.network import Network
 from ..train.frozen import kind_name
 from .outputs import Output
-from .words import activation_of, counted, listed
+from .words import activation_of, listed
 
 _LINEAR = frozenset(["linear", "add", "subtract", "multiply", "divide", "negative"])
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import registry
 from ..core.arguments import Natural, checked
-from ..core.errors import ArgumentError, NotReadyError, ShapeError, ValueRangeError
+from ..core.errors import ArgumentError, NotReadyError, ShapeError, ValueRangeError, counted
 from ..core.grad import name as named
 from ..core.grad import reverse
 from ..core.node import Leaf, Node, constant, input_leaf, variable
@@ -24,7 +24,6 @@ from ..train import feed
 from .forward import Reader, as_symbol, trains
 from .steps import Reading, Worked
 from .trace import Trace
-from .words import counted
 
 _FEW_INPUTS = 8  # of a unit, so that its products are written out one by one
 _AGREE = 1e-6  # relative difference from which training's own form of a derivative is shown

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.errors import counted
 from ..core.node import Node
 from ..core.walk import strip_marks
 from ..layers.layer import Pass
 from ..train.scores import one_line
-from .words import counted
 
 _APPLIES = "The loss applies it (from_logits=True), predict does not; predict_probabilities(X) does."
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import counted
 from ..core.node import input_leaf
 from ..core.show import latex
 from .steps import plain, shown
-from .words import counted, printable
+from .words import printable
 
 _WIDEST = 44  # characters of a formula before it is cut
 _MOST = 60  # steps that are printed: of more the first and the last

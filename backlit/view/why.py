@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import counted
 from ..core.grad import reverse
 from ..core.node import FLOATS, Node, input_leaf
 from ..core.op import EVERYTHING, literal
@@ -16,7 +17,7 @@ from ..core.walk import rebuild, topological
 from ..ops import reduce
 from ..ops.elementwise import multiply
 from .steps import Reading, one_line, plain, shown, single, written
-from .words import counted, listed
+from .words import listed
 
 _TINY, _HUGE = 1e-6, 1e3
 _LONGEST = 8  # steps of a path that are written out

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core import registry
+from ..core.errors import counted
 from ..core.shapes import show
 from ..layers.regularizers import Regularizer
 from ..train.frozen import kind_name
@@ -149,11 +150,6 @@ def listed(words: Sequence[str], most: int = 12) -> str:
     if len(words) > most:
         return ", ".join([*words[: most - 1], f"… ({len(words)} in all)"])
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
-
-
-def counted(count: int, word: str) -> str:
-    """``1 unit``, ``1,000 units``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def printable(text: str) -> str:

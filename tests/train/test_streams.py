@@ -522,3 +522,15 @@ def test_warnings_of_a_stream_point_at_the_user():
         warnings.simplefilter("always")
         network().fit(generator(), steps_per_epoch=5, epochs=3, verbose=0)
     assert [each.filename for each in caught] == [__file__]
+
+
+def test_a_generator_goes_on_behind_the_batch_that_was_examined():
+    def batches():
+        for place in range(6):
+            yield np.full((4, 1), float(place)), np.ones(4)
+
+    stream = batches()
+    model = bl.Sequential([bl.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.diagnose(stream)
+    assert [float(x[0, 0]) for x, _ in stream] == [1.0, 2.0, 3.0, 4.0, 5.0]

@@ -20,6 +20,13 @@ def diverging() -> None:
     model.fit(X * 1e6, X[:, 0], epochs=5, verbose=0)
 
 
+class Forgetful(bl.Model):
+    """A model that does not call the constructor of its base."""
+
+    def __init__(self) -> None:
+        self.dense = Dense(1)
+
+
 def truncated() -> None:
     """A file that was cut short."""
     with tempfile.TemporaryDirectory() as folder:
@@ -56,6 +63,7 @@ def cases() -> dict[str, Callable[[], object]]:
         "an argument of Keras 2": lambda: bl.optimizers.Adam(lr=0.01),
         "a layer that is not there at all": lambda: bl.layers.LSTM(4),
         "what only a built model has": lambda: bl.Sequential([Dense(1)]).output_names,
+        "a model that forgets its base": lambda: Forgetful().compile(loss="mse"),
         "no rows": lambda: digits().fit(X[:0], LABELS[:0], verbose=0),
         "X and y of different length": lambda: digits().fit(X, LABELS[:-1], verbose=0),
         "one example without a batch": lambda: built().predict(X[0]),
