@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..core.check import Check, Repair, Values
-from ..core.node import FLOATS
+from ..core.node import FLOATS, Leaf
 from ..layers.dense import Dense
+from ..layers.preprocessing import Rescaling
 from ..train.feed import class_numbers
 from . import repairs
 from .programs import classes, network, points, sparse, values
+from .ranges import plain
 from .subject import MOST_ROWS, HeadFacts, Subject, evenly, keys
 
 _LARGE = 10.0  # a feature of this standard deviation, or with a mean that many deviations from 0, is badly scaled
@@ -128,22 +130,27 @@ class CodeAmongNumbers(Check):
     def fix(self, v: Values) -> str:
         """The mean of the others."""
         column = f"X[:, {v['column']}]"
-        known = f"gone = np.isclose({column}, {v['value']:.6g}); X[gone, {v['column']}] = X[~gone, {v['column']}].mean()"
-        return f"{known}, before X is scaled (and gone as a column of its own, where it may tell something)"
+        known = (
+            f"gone = np.isclose({column}, {v['value']:.6g}); X[gone, {v['column']}] = X[~gone, {v['column']}].mean()"
+        )
+        return f"{known}; scale X after that, and not before (and gone as a column of its own, where it may tell something)"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
-        """The mean of the others in its place, in every such column, and a Normalization of what is left."""
-        if len(subject.x) != 1:
+        """The mean of the others in its place, in every such column, and what is left standardised; None where a layer in
+        front knows the old numbers."""
+        if len(subject.x) != 1 or any(not isinstance(plain(one.product.data), Leaf) for one in subject.features):
             return None
-        codes = {each["column"]: each for each in _codes(np.asarray(subject.x[0][subject.some_rows(MOST_ROWS)]))}
+        codes = _codes(np.asarray(subject.x[0][subject.some_rows(MOST_ROWS)]))
 
         def replaced(x: Any) -> Any:
             x = np.array(x, dtype=np.float64)
-            for column, each in codes.items():
-                x[np.isclose(x[:, column], each["value"]), column] = each["mean"]
+            for each in codes:
+                column = x[:, each["column"]]
+                known = np.where(np.isclose(column, each["value"]), each["mean"], column)
+                x[:, each["column"]] = (known - each["mean"]) / each["std"]
             return x
 
-        return Repair(x=replaced, front=repairs.NORMALIZATION)
+        return Repair(x=replaced)
 
     def bad(self) -> tuple[Any, ...]:
         """A tenth of a column is -999, and scaled with the rest."""
@@ -177,9 +184,10 @@ def _codes(x: Any) -> list[dict[str, Any]]:
             quarter = float(np.ptp(np.quantile(rest, (0.25, 0.75))))
             if gap[place] > _DISTANT * quarter > 0 and len(np.unique(rest)) >= _VALUES:
                 column = int(columns[place])
-                measured = {"low": float(low[place]), "high": float(high[place]), "mean": float(rest.mean())}
+                others_are = {"low": float(low[place]), "high": float(high[place]), "spread": quarter}
+                others_are |= {"mean": float(rest.mean()), "std": float(rest.std())}
                 share = float(times[column]) / len(x)
-                found.append({"column": column, "value": float(end[column]), "share": share, "spread": quarter, **measured})
+                found.append({"column": column, "value": float(end[column]), "share": share, **others_are})
     return found
 
 
@@ -192,9 +200,18 @@ class TinyInputs(Check):
     why = "the first layer's sums, and its gradients, shrink with its inputs"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """The largest deviation and the largest number before each first layer."""
+        """The largest deviation and the largest number before each first layer, that of X, and the layer that rescales it."""
+        scaling = [layer.name for layer in subject.facts.model.everything() if isinstance(layer, Rescaling)]
+        parts = [part[subject.some_rows(64)] for part in subject.x] if len(scaling) == 1 else []
+        given = max((float(np.abs(np.asarray(part, dtype=np.float64)).max()) for part in parts), default=0.0)
         for one in subject.features:
-            yield {"layer": one.product.layer, "largest_std": float(one.std.max()), "largest": one.largest}
+            yield {
+                "layer": one.product.layer,
+                "largest_std": float(one.std.max()),
+                "largest": one.largest,
+                "largest_of_X": given,
+                "rescaling": scaling[0] if given > 10 * one.largest else None,
+            }
 
     def wrong(self, v: Values) -> bool:
         """All deviations are below 0.01, and all numbers below 0.02."""
@@ -202,14 +219,20 @@ class TinyInputs(Check):
 
     def message(self, v: Values) -> str:
         """How small."""
+        if v["rescaling"]:
+            return f"X is at most {v['largest_of_X']:.3g}, and {v['rescaling']} makes it {v['largest']:.2g}: it is scaled twice."
         return f"all numbers of X are below {v['largest']:.2g}, as if they had been scaled twice."
 
     def fix(self, v: Values) -> str:
         """Scale once."""
+        if v["rescaling"]:
+            return f"leave out the layer {v['rescaling']}: X is scaled already"
         return "scale X once, as in X = pixels / 255, or put bl.layers.Normalization() in front"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
-        """A Normalization of X."""
+        """One scaling less, or a Normalization of X."""
+        if v["rescaling"]:
+            return Repair(dropped=(v["rescaling"],))
         return Repair(front=repairs.NORMALIZATION)
 
     def bad(self) -> tuple[Any, ...]:
@@ -431,12 +454,16 @@ class ValidationRowsInTraining(Check):
     def message(self, v: Values) -> str:
         """How many."""
         what = f"{v['in_training']:.0%} of the validation rows are training rows ({v['looked_at']} were looked at)"
-        return f"{what}: rows were copied before the split, {v['training_twice']:.0%} of X." if v["copied"] else f"{what}."
+        return (
+            f"{what}: rows were copied before the split, {v['training_twice']:.0%} of X." if v["copied"] else f"{what}."
+        )
 
     def fix(self, v: Values) -> str:
         """Other rows."""
         if v["copied"]:
-            return "split first and copy rows of the training part alone; or no copies, and class_weight='balanced' in fit"
+            return (
+                "split first and copy rows of the training part alone; or no copies, and class_weight='balanced' in fit"
+            )
         return "model.fit(X[:n], y[:n], validation_data=(X[n:], y[n:]))"
 
     def bad(self) -> tuple[Any, ...]:
@@ -462,17 +489,17 @@ def _copied(subject: Subject) -> bool:
     if len(own) < len(y):
         return False
     _, first, group, times = np.unique(own, return_index=True, return_inverse=True, return_counts=True)
-    again = times[group] > 1
-    again[first] = False
-    if len(first) < _LEAST or not again.any() or (y == y[first][group])[again].mean() < _MOST:
+    again = (times[group] > 1) & (group != times.argmax())  # one row that is there again and again may be all zeros
+    if len(first) < _LEAST or again.mean() < _COPIES or (y == y[first][group])[again].mean() < _MOST:
         return False
     some = first[evenly(len(first), MOST_ROWS)]
-    return sum(_telling(part.reshape(len(part), -1), some) for part in map(np.asarray, subject.x)) > 1
+    return sum(_telling(part, some) for part in subject.x) > 1
 
 
 def _telling(x: Any, rows: Any) -> int:
     """How many columns (of 16 at most) tell nearly all of these rows from one another, by numbers of their own."""
-    columns = x[:, evenly(x.shape[1], 16)]
+    flat = x if x.ndim == 2 else np.reshape(x, (len(x), -1))
+    columns = np.asarray(flat[:, evenly(flat.shape[1], 16)])
     found = [place for place, column in enumerate(columns[rows].T) if len(np.unique(column)) >= _MOST * len(rows)]
     others = (np.isin(columns[rows, place], np.delete(columns, place, axis=1)).mean() for place in found)
     return sum(shared < 1 - _MOST for shared in others)

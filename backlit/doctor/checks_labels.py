@@ -11,15 +11,18 @@ from ..core import registry
 from ..core.check import Check, Repair, Values
 from ..core.grad import reverse
 from ..core.shapes import bind
+from ..core.walk import topological
 from ..layers.dense import Dense
 from ..train.losses import Loss
 from . import repairs
+from .checks_pairing import given_back
 from .programs import classes, hot, network, points, values
 from .subject import MOST_ROWS, HeadFacts, Subject, evenly
 
 _MOST = 17  # values of y, and of the output, that a loss is tried with
 _SAME = 1e-6
-_NEAREST = 0.05  # of the rows: those nearest to 0
+_NEAREST = 0.05  # of the targets: those nearest to 0
+_STRAY = 0.01  # of them, that are on the other side of 0
 
 
 def losses(head: HeadFacts, y: Any, p: Any) -> Any:
@@ -125,6 +128,7 @@ class SeveralLabelsOfOne(Check):
     rules, phase, needs = (7, 2), "data", ("x", "y")
     argument = "activation"
     why = "softmax makes the classes compete: two labels of a row can get one half each, and never both be likely"
+    explains = ("shares_that_do_not_compete",)
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """How many ones a row has."""
@@ -238,16 +242,16 @@ class NobodyIsAYes(Check):
     """Targets of a cross-entropy with two values, 0 and one below a half, such as 0 and 0.0625: labels that were divided
     together with the pixels. Probabilities have many values, smoothed labels one above a half, and shares the sum 1."""
 
-    rules, phase, needs, sure = (10, 8), "data", ("x", "y"), 0.95
+    rules, phase, needs, sure = (10, 8), "data", ("x", "y"), 0.9
     place, argument = "fit", "y"
     why = "the loss takes y for the probability of a yes: the best answer to every row is no"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The two values, and the sums of the rows."""
         for head in subject.heads:
-            if head.reading.kind in ("probability", "logits") and not head.head.loss.labels:
-                t = subject.targets(head)
-                y = subject.counted(head)
+            probable = head.reading.kind in ("probability", "logits") and not head.head.loss.labels
+            if probable and not given_back(subject, head):
+                t, y = subject.targets(head), subject.counted(head)
                 y = y[evenly(len(y), MOST_ROWS)]
                 sums = y.sum(axis=-1) if head.classes > 1 else np.zeros(1)
                 yield {
@@ -287,20 +291,21 @@ class NobodyIsAYes(Check):
 
 
 class RelativeErrorNearZero(Check):
-    """A loss that divides by targets on both sides of 0, or by some that are 0: for errors of equal size the few rows with
-    y near 0 make most of the gradient."""
+    """A loss that divides by targets on both sides of 0, or by some that are 0: for errors of equal size the few that are
+    near 0 make most of the gradient. Where all are above 0, relative errors mean something, however far they spread."""
 
-    rules, phase, needs, sure = (7, 22), "data", ("x", "y"), 0.9
+    rules, phase, needs, sure = (7,), "data", ("x", "y"), 0.9
     argument = "loss"
     why = "the smallest relative errors come from answers near 0: the rows where y is not small hardly count"
 
     def measure(self, subject: Subject) -> Iterator[Values]:
-        """What share of the gradient the rows nearest to 0 make, where p is off by one deviation."""
+        """What share of the gradient the targets nearest to 0 make, where p is off by one deviation."""
         for head in subject.heads:
-            if head.reading.kind == "number" and head.each is not None:
-                y = subject.counted(head)
-                some = y[evenly(len(y), max(1, MOST_ROWS // max(1, y[0].size)))].astype(head.dtype)
-                size, both = np.abs(some), some.min() < 0 < some.max()
+            y = subject.counted(head)
+            single = head.each is not None and y.ndim == len(head.each[1].shape)  # not steps of a sequence
+            if head.reading.kind == "number" and single:
+                some = y[evenly(len(y), max(8, MOST_ROWS // max(1, y[0].size)))].astype(head.dtype)
+                size, both = np.abs(some), min((some < 0).mean(), (some > 0).mean()) > _STRAY
                 near = size <= (np.quantile(size, _NEAREST) if both else 0)
                 slopes = _slopes(head, some) if near.any() and not near.all() else None
                 if slopes is not None and slopes.sum() > 0:
@@ -315,14 +320,15 @@ class RelativeErrorNearZero(Check):
                     }
 
     def wrong(self, v: Values) -> bool:
-        """They make more than all others, and each ten times as much."""
-        return bool(v["share_of_gradient"] > 0.5 and v["times"] > 10)
+        """They make more than all others, and each much more: a tenfold weight around 0, or a hundredfold one of 0 itself,
+        which somebody may want to count."""
+        return bool(v["share_of_gradient"] > 0.5 and v["times"] > (10 if v["smallest_y"] < v["largest_y"] else 100))
 
     def message(self, v: Values) -> str:
         """Who makes the gradient."""
-        span = f"{v['smallest_y']:.2g} … {v['largest_y']:.2g}" if v["smallest_y"] < v["largest_y"] else "0"
-        share = f"{v['share_of_gradient']:.0%} of the gradient of {v['loss']}"
-        return f"{v['near']:.2g} of the rows make {share} at errors of equal size: those whose y is near 0 ({span})."
+        share = f"{100 * v['near']:.2g} % of the targets make {100 * v['share_of_gradient']:.0f} % of the gradient"
+        span = f"near 0 ({v['smallest_y']:.2g} … {v['largest_y']:.2g})" if v["smallest_y"] < v["largest_y"] else "0"
+        return f"at errors of equal size {share} of {v['loss']}: those where y is {span}."
 
     def fix(self, v: Values) -> str:
         """A distance."""
@@ -344,9 +350,12 @@ class RelativeErrorNearZero(Check):
 
 def _slopes(head: HeadFacts, y: Any) -> Any:
     """The size of the loss's derivative by each output, summed over outputs one deviation above and below y; None where
-    the loss has none."""
+    the loss has none, and where it is the same for all y."""
     assert head.each is not None
     cost, target, output = head.each
+    used = [node for node in topological([cost]) if target in node.inputs]
+    if all(node.op.name == "subtract" and set(node.inputs) == {target, output} for node in used):
+        return None  # errors of equal size count alike: nothing but p - y counts
     (slope,) = reverse([cost], [registry.lookup("op.ones_like").node(cost)], [output], stop=True)
     if slope is None:
         return None

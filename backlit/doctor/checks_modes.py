@@ -14,12 +14,12 @@ from ..layers.activation import Activation
 from ..layers.dense import Dense
 from ..layers.norm import BatchNormalization
 from .programs import classes, network, points, sparse
-from .subject import Subject
+from .subject import HeadFacts, Subject
 from .watch import Course, costs
 
 _ROWS = 256
 _GONE = 0.01  # of its start may be left in a moving average
-_HARM = 0.2  # of a constant's loss
+_HARM = 0.2  # of a constant's loss, and of the right answers
 _MOMENTA = (0.99, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
@@ -51,27 +51,34 @@ class MovingStatisticsNearStart(Check):
         left = slowest.momentum**steps
         if left > _GONE:
             rows = subject.some_rows(subject.facts.rows_that_fit(_ROWS))
-            settled = _settled(subject, slow, rows)
+            loss, hits = _predicted(subject, rows, {})
+            settled, right = _predicted(subject, rows, _settled(subject, slow, rows))
             yield {
                 "layer": slowest.name,
                 "momentum": slowest.momentum,
                 "steps": steps,
                 "left": left,
-                "loss": _predicted(subject, rows, {}),
-                "settled": _predicted(subject, rows, settled),
+                "loss": loss,
+                "settled": settled,
                 "constant": constant,
+                "hits": hits,
+                "hits_settled": right,
                 "layers": len({id(layer) for layer in slow.values()}),
                 "better": next((each for each in _MOMENTA if each**steps <= _GONE), _MOMENTA[-1]),
                 "needed": math.ceil(math.log(_GONE) / math.log(slowest.momentum) / course.per_epoch),
             }
 
     def wrong(self, v: Values) -> bool:
-        """It costs more than a fifth of what a constant answer does."""
-        return bool(v["loss"] - v["settled"] > _HARM * v["constant"])
+        """It costs more than a fifth of what a constant answer does, of a network that has learnt more than that; and, of
+        classes, a fifth of the right answers: a loss may be that of answers that are right, but less sure."""
+        harm = v["loss"] - v["settled"] > _HARM * v["constant"] and v["settled"] < (1 - _HARM) * v["constant"]
+        return bool(harm and (v["hits"] is None or v["hits"] < (1 - _HARM) * v["hits_settled"]))
 
     def message(self, v: Values) -> str:
         """How much of the start is left, and what it costs."""
-        average = f"after {v['steps']} steps with momentum={v['momentum']:g} moving averages are still {v['left']:.0%} start"
+        average = (
+            f"after {v['steps']} steps with momentum={v['momentum']:g} moving averages are still {v['left']:.0%} start"
+        )
         return f"{average}: predict has the loss {v['loss']:.3g}, with what they move to {v['settled']:.3g}."
 
     def fix(self, v: Values) -> str:
@@ -111,15 +118,27 @@ def _settled(subject: Subject, slow: Any, rows: Any) -> dict[Any, Any]:
     return {leaf: known[node] / (1 - slow[leaf].momentum) for leaf, node in nodes.items()}
 
 
-def _predicted(subject: Subject, rows: Any, instead: Any) -> float:
-    """The loss of these rows as they are predicted, with other values of some variables."""
+def _predicted(subject: Subject, rows: Any, instead: Any) -> tuple[float, float | None]:
+    """The loss of these rows as they are predicted, with other values of some variables; and the share of right answers,
+    where all outputs name classes."""
     facts = subject.facts
     feed = {leaf: np.asarray(part[rows]) for leaf, part in zip(facts.inputs, subject.x, strict=True)}
     outputs = facts.linear.given
     known = registry.lookup("values.reference")(outputs, {**feed, **instead})
-    total = 0.0
+    total, hits = 0.0, []
     for head, output in zip(subject.heads, outputs, strict=True):
         y, w = np.asarray(subject.y[head.place][rows]), subject.w[head.place]
         w = None if w is None else np.asarray(w[rows])
         total += head.head.share * costs(head, y, w, [known[output]])[0]
-    return total
+        hits += [_right(head, y, known[output])] if head.of_classes else []
+    return total, float(np.mean(hits)) if len(hits) == len(outputs) else None
+
+
+def _right(head: HeadFacts, y: Any, p: Any) -> float:
+    """The share of rows whose class is named."""
+    if head.classes == 1:
+        return float(np.mean((p > (0.5 if head.reading.kind == "probability" else 0.0)) == (y.reshape(p.shape) > 0.5)))
+    axis = head.head.loss.axis
+    return float(
+        np.mean(p.argmax(axis) == (y.reshape(p.argmax(axis).shape) if head.head.loss.labels else y.argmax(axis)))
+    )

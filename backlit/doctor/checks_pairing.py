@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.check import Check, Repair, Values
 from ..layers.dense import Dense
+from ..train.losses import Loss
 from . import repairs
 from .naming import FEWEST, MOST, Named, named
 from .programs import classes, hot, network, points, sparse, values
@@ -114,6 +115,7 @@ class ConstantLoss(Check):
     rank = "pairing"
     argument = "loss"
     why = "a constant loss has no derivative, so nothing can be learnt"
+    explains = ("metric_reads_otherwise",)
 
     def measure(self, subject: Subject) -> Iterator[Values]:
         """The bounds of a cross-entropy over one output, for targets from 0 to 1."""
@@ -133,7 +135,7 @@ class ConstantLoss(Check):
 
     def fix(self, v: Values) -> str:
         """The binary loss, or as many units as classes."""
-        return "BinaryCrossentropy() for yes and no, or as many units as there are classes"
+        return "loss='binary_crossentropy' in compile for yes and no; for k classes Dense(k, activation='softmax')"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """What fits the targets."""
@@ -336,7 +338,8 @@ class TargetOutOfReach(Check):
                 slack, missed = 0.01 * (t.high - t.low), 0.0
                 if t.low < bounds.low - slack or t.high > bounds.high + slack:
                     missed = float(((y < bounds.low - slack) | (y > bounds.high + slack)).mean())
-                yield _output(head, smallest_y=t.low, largest_y=t.high, out_of_reach=missed)
+                two = t.values is not None and len(t.values) == 2 and head.bounds.inside(0, 1) and head.classes == 1
+                yield _output(head, smallest_y=t.low, largest_y=t.high, out_of_reach=missed, two=two)
 
     def wrong(self, v: Values) -> bool:
         """More than one in a hundred."""
@@ -348,11 +351,17 @@ class TargetOutOfReach(Check):
         return f"{y}, but {v['maker']} gives {_span(v)}: {v['out_of_reach']:.0%} of the targets are out of reach."
 
     def fix(self, v: Values) -> str:
-        """No activation, or scaled targets."""
+        """Yes and no, where y has two values; else no activation, or scaled targets."""
+        if v["two"]:
+            return f"fit (y == {v['largest_y']:g}) * 1, which is 0 and 1, with loss='binary_crossentropy'"
         return f"Dense({v['units']}) without an activation, or scale y into {_span(v)}"
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
-        """No activation."""
+        """The same."""
+        if v["two"]:
+            name, yes = repairs.head_of(v, subject).head.name, v["largest_y"]
+            loss = Loss.named("binary_crossentropy")()
+            return Repair(loss={name: loss}, y=lambda y: np.equal(y, yes).astype(np.float32))
         return repairs.activation(v, "linear")
 
     def bad(self) -> tuple[Any, ...]:
@@ -379,7 +388,7 @@ class RegressionOnLabels(Check):
                 t = subject.targets(head)
                 count = len(t.values) if t.values is not None else 0
                 row = head.classes == 1 and t.whole and count > 2 and t.values == tuple(range(count))
-                free = head.classes > 2 and not head.bounds.inside(0, 1) and not _given_back(subject, head)
+                free = head.classes > 2 and not head.bounds.inside(0, 1) and not given_back(subject, head)
                 shares = head.classes > 1 and t.one_hot and (head.bounds.total is not None or free)
                 found = _named(subject, head) if not shares and not (row and head.counting) else None
                 if shares:
@@ -437,7 +446,7 @@ def _named(subject: Subject, head: HeadFacts) -> Named | None:
     return named(subject, head) if whole and t.values[-1] == t.high else None
 
 
-def _given_back(subject: Subject, head: HeadFacts) -> bool:
+def given_back(subject: Subject, head: HeadFacts) -> bool:
     """Whether y is X: what an autoencoder gives back may be one-hot."""
     rows = subject.some_rows(20)
     y = subject.y[head.place][rows]

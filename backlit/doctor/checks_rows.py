@@ -9,16 +9,21 @@ from typing import Any
 import numpy as np
 
 from ..core.check import Check, Repair, Values
-from ..core.node import FLOATS
+from ..core.node import FLOATS, Leaf
 from ..layers.dense import Dense
 from .checks_data import counts
 from .programs import classes, network, points, sparse
+from .ranges import plain
 from .relation import Relation, enough, plain_relation, relation
 from .subject import HeadFacts, Subject, evenly
 
 _FIRST_ROWS, _ROWS = 200, 1000  # most relations show in a few
 _TARGETS = 8
 _MANY = 0.05
+_FEWEST, _MOST, _LEAST_ROWS = 3, 100, 5  # columns of X, and rows for each of them, where lines are looked for
+_NUMBERS = 8_000  # of X that are ranked, or more of many columns
+_ALIKE, _MOSTLY = 0.5, 0.6  # shares of variance: within rows, between lines
+_BY_CHANCE = 4.0  # an F that is no sign of a difference
 
 
 class TargetsDoNotFollow(Check):
@@ -113,6 +118,116 @@ def _every_combination(x: Any) -> bool:
             if total > every:
                 return False
     return len(np.unique(some, axis=0)) == total
+
+
+class ReshapedForTransposed(Check):
+    """X made by reshape of an array that has a line for each quantity and a place in it for each example: the rows are
+    pieces of lines, so that they come in as many blocks as X has columns, each of the level of one quantity.
+
+    The blocks must end where lines end: cut elsewhere, they explain much less. So measured, a series that drifts, or rows
+    that come group by group, are none; nor is an X whose blocks y goes with.
+    """
+
+    rules, phase, needs, sure = (28, 57), "data", ("x", "y", "whole"), 0.9
+    place, argument = "fit", "X"
+    explains = ("targets_do_not_follow", "too_small", "loss_stands_still", "learning_rate_too_low", "overfitting")
+    why = "reshape keeps the order of the numbers: a row then has one quantity of many examples, and y belongs to none"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """How much of the differences between the numbers of X lies between lines, cut rightly and cut elsewhere; and
+        whether y differs between blocks."""
+        x, y, share = subject.x[0], subject.y, self._held(subject)
+        if len(subject.x) > 1 or x.ndim != 2 or subject.facts.inputs[0].dtype not in FLOATS:
+            return
+        rows, columns = len(x) + share, x.shape[1]
+        if not _FEWEST <= columns <= _MOST or rows < _LEAST_ROWS * columns:
+            return
+        if _within(np.asarray(x[evenly(len(x), 200)])) > _ALIKE:
+            return
+        right, *others = _between_lines(x, rows)
+        blocks = np.arange(len(x)) * columns // rows
+        heads = (_targets(head, np.asarray(y[head.place])) for head in subject.heads)
+        yield {
+            "layer": None,
+            "rows": rows,
+            "columns": columns,
+            "between": right,
+            "cut_elsewhere": max(others),
+            "y_by_block": max(_variance_ratio(each, blocks) for each in heads),
+        }
+
+    def _held(self, subject: Subject) -> int:
+        """How many rows behind these `validation_split` took."""
+        split = subject.has("settings") and subject.settings.get("validation_split") and subject.has("validation")
+        return len(subject.validation.x[0]) if split else 0
+
+    def wrong(self, v: Values) -> bool:
+        """Most lies between the lines, less than half as much is left within them as with any other cut, and y is no
+        different from block to block."""
+        left, elsewhere = 1 - v["between"], 1 - v["cut_elsewhere"]
+        return bool(v["between"] > _MOSTLY and left < elsewhere / 2 and v["y_by_block"] < _BY_CHANCE)
+
+    def message(self, v: Values) -> str:
+        """The blocks."""
+        blocks = f"{v['columns']} blocks of {v['rows'] / v['columns']:.4g} rows"
+        return (
+            f"X ({v['rows']}, {v['columns']}) has as many levels as columns, in {blocks}, and y does not go with them: an "
+            f"array of {v['columns']} lines was reshaped, where it had to be transposed."
+        )
+
+    def fix(self, v: Values) -> str:
+        """The transpose."""
+        return f"X = lines.T, not lines.reshape(-1, {v['columns']}); of this X: X.reshape({v['columns']}, -1).T"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """The transpose, standardised."""
+        in_front = any(not isinstance(plain(one.product.data), Leaf) for one in subject.features)
+        if in_front or len(subject.x[0]) < v["rows"]:
+            return None
+        lines = np.reshape(np.asarray(subject.x[0][:]), (v["columns"], -1))
+        mean, std = lines.mean(axis=1), np.maximum(lines.std(axis=1), 1e-12)
+        return Repair(x=lambda x: (np.reshape(np.asarray(x), (v["columns"], -1)).T - mean) / std)
+
+    def bad(self) -> tuple[Any, ...]:
+        """Four quantities, a line for each."""
+        x = points() * [0.4, 0.3, 0.5, 0.4] + [3.0, -1.0, 1.0, 5.0]
+        return network(Dense(8, "relu"), Dense(3), loss=sparse()), x.T.reshape(-1, 4), classes(3)
+
+    def good(self) -> tuple[Any, ...]:
+        """A column for each, of one size."""
+        return network(Dense(8, "relu"), Dense(3), loss=sparse()), points(), classes(3)
+
+
+def _within(rows: Any) -> float:
+    """Which share of the variance of all numbers is that within rows."""
+    rows = rows.astype(np.float64)
+    return float(rows.var(axis=1).mean() / max(float(rows.var()), 1e-30))
+
+
+def _between_lines(x: Any, every: int) -> list[float]:
+    """Which share of the variance of the ranks of the numbers of X lies between lines of so many numbers, as they are, and
+    cut a quarter, a half and three quarters of a line later."""
+    columns = x.shape[1]
+    rows = evenly(len(x), max(_NUMBERS // columns, _LEAST_ROWS * columns))
+    values = np.asarray(x[rows]).reshape(-1)
+    places = (rows[:, np.newaxis] * columns + np.arange(columns)).reshape(-1)
+    ranks = np.argsort(np.argsort(values)).astype(np.float64)
+    cuts = (0, every // 4, every // 2, 3 * every // 4)
+    return [_explained(ranks[:, np.newaxis], (places + cut) // every) for cut in cuts]
+
+
+def _explained(values: Any, group: Any) -> float:
+    """Which share of the variance of these columns lies between groups, at most."""
+    count = np.bincount(group)
+    means = np.stack([np.bincount(group, column) for column in values.T], axis=1) / np.maximum(count, 1)[:, np.newaxis]
+    between = (count[:, np.newaxis] * (means - values.mean(axis=0)) ** 2).sum(axis=0) / len(values)
+    return float((between / np.maximum(values.var(axis=0), 1e-30)).max())
+
+
+def _variance_ratio(values: Any, group: Any) -> float:
+    """The F of an analysis of variance, about 1 where the groups do not differ; the largest of all columns."""
+    share, groups = _explained(values, group), int(group[-1]) + 1
+    return share / max(1 - share, 1e-12) * (len(values) - groups) / max(groups - 1, 1)
 
 
 class ConflictingLabels(Check):

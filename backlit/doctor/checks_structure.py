@@ -116,7 +116,9 @@ class EqualUnits(Check):
 
     def fix(self, v: Values) -> str:
         """A random start."""
-        return "kernel_initializer='glorot_uniform', the default, or 'he_normal' before a ReLU; zeros are right for biases"
+        return (
+            "kernel_initializer='glorot_uniform', the default, or 'he_normal' before a ReLU; zeros are right for biases"
+        )
 
     def repair(self, v: Values, subject: Subject) -> Repair | None:
         """The usual start."""

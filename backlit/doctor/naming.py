@@ -14,7 +14,8 @@ FEWEST, MOST = 4, 20  # of three numbers, one order in three is that of amounts
 _COLUMNS = 64
 _ROWS_EACH = 8  # of a class that is looked at
 _NEARLY_ALL = 0.9  # of the rows
-_CLEAR = 10.0  # the F statistic of a feature by which the classes differ: by chance in one of 10⁵, for 4 classes of 200 rows
+_CLEAR = 10.0  # F statistic of a feature in which classes differ: by chance in one of 10⁵, for 4 classes of 20 rows
+_MOST_CHANCE = 0.05  # of the squared distances between classes
 _MARGIN = 0.15
 _RIGHT = 0.5  # what is nearer to a whole number than this is rounded to it
 
@@ -29,8 +30,8 @@ class Named:
 
 
 def named(subject: Subject, head: HeadFacts) -> Named | None:
-    """What a sample of the rows says of a y of whole numbers, one a row; None where they hardly differ in X, and where a
-    line through X gives y to within a half anyway."""
+    """What a sample of the rows says of a y of whole numbers, one a row; None where too little is seen of them in X, and
+    where a line through X gives y to within a half anyway."""
     rows = subject.some_rows(MOST_ROWS)
     if (w := subject.w[head.place]) is not None:
         rows = rows[np.reshape(w[rows], (len(rows), -1)).any(axis=1)]
@@ -45,17 +46,19 @@ def of_columns(x: Any, y: Any) -> Named | None:
     kept = often[places]
     if often.sum() < FEWEST or kept.mean() < _NEARLY_ALL:
         return None
-    x, y, counts = x[kept] - x[kept].mean(axis=0), y[kept], counts[often]
+    x, y, counts = _standard(x[kept]), y[kept], counts[often]
     classes = len(counts)
     means = (y == numbers[often][:, np.newaxis]).astype(np.float64) @ x / counts[:, np.newaxis]
-    total, between = np.einsum("ij,ij->j", x, x), counts @ means**2
-    within = np.maximum(total - between, 1e-9 * total) / (len(x) - classes)
-    clear = (total > 0) & (between / (classes - 1) > _CLEAR * within)
+    between = counts @ means**2  # of all squares, of which each column has as many as there are rows
+    within = np.maximum(len(x) - between, 1e-9 * len(x)) / (len(x) - classes)
+    clear = between / (classes - 1) > _CLEAR * within
     if not clear.any() or _rounded(x, y):
         return None
-    size = np.sqrt(total[clear] / len(x))
-    ratio = _ratio(means[:, clear] / size, float((within[clear] / size**2).sum()) / counts)
-    return Named(ratio, _of_amounts(classes))
+    means, chance = means[:, clear], within[clear].sum() / counts
+    lie = 2 * means.var(axis=0).sum() * classes / (classes - 1)  # mean squared distance of any two
+    if 2 * chance.mean() > _MOST_CHANCE * lie:
+        return None
+    return Named(_ratio(means, chance), _of_amounts(classes))
 
 
 def _columns(parts: Sequence[Any], rows: Any) -> Any:
@@ -63,6 +66,14 @@ def _columns(parts: Sequence[Any], rows: Any) -> Any:
     flat = [part.reshape(len(part), -1) for part in parts]
     some = [each[rows[:, np.newaxis], evenly(each.shape[1], _COLUMNS)] for each in flat]
     return np.concatenate(some, axis=1).astype(np.float64)
+
+
+def _standard(x: Any) -> Any:
+    """The columns that change, with mean 0 and deviation 1."""
+    moved = x - x[0]
+    moved = moved[:, moved.any(axis=0) & np.isfinite(moved).all(axis=0)]
+    moved -= moved.mean(axis=0)
+    return moved / moved.std(axis=0)
 
 
 def _rounded(x: Any, y: Any) -> bool:

@@ -101,9 +101,9 @@ def rate(subject: Subject, value: float, **more: Any) -> Repair | None:
     return Repair(optimizer={"learning_rate": float(f"{value:.2g}"), **more})
 
 
-def penalty_on(subject: Subject, layer: str | None, weights: str) -> tuple[str, Regularizer | None]:
+def penalty_on(subject: Subject, layer: str | None, weights: str | None) -> tuple[str, Regularizer | None]:
     """The argument of the layer that penalises these weights, and what it was given."""
-    key = f"{weights.rpartition('/')[2]}_regularizer"
+    key = f"{(weights or '').rpartition('/')[2]}_regularizer"
     found = next((each for each in subject.facts.model.everything() if each.name == layer), None)
     rule = None if found is None else found.arguments.get(key)
     numbers = isinstance(rule, Regularizer) and all(isinstance(each, float) for each in rule.arguments.values())

@@ -144,7 +144,7 @@ class Report:
     def _tried(self) -> str:
         if self.trial is None:
             return ""
-        said = f"{self.trial.rows} rows alone, loss left"
+        said = f"loss on {self.trial.rows} rows alone, over that of a constant"
         return f"<p>{html.escape(str(self.trial))}</p>{picture(said, ((self.trial.known, GREEN, ''),))}"
 
     def to_json(self) -> dict[str, Any]:

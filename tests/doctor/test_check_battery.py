@@ -49,7 +49,7 @@ def fitted(made, **more):
 
 def report(made):
     model, x, y, keywords = program(made)
-    return model.diagnose(x, y, **{key: value for key, value in keywords.items() if key != "epochs"})
+    return model.diagnose(x, y, **{key: value for key, value in keywords.items() if key not in ("epochs", "callbacks")})
 
 
 def subject_of(made):

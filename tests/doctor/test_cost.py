@@ -148,7 +148,7 @@ def test_a_fit_computes_no_more_than_a_few_passes_through_few_rows(kind, compute
     model.fit(x, y, verbose=0, batch_size=100)
     assert model.doctor_memory.course.looks
     assert computed["passes"] <= 50
-    assert computed["numbers"] < (5e6 if kind == "dense" else 5e7)
+    assert computed["numbers"] < (5e6 if kind == "dense" else 6e7)  # by all looks, since here they have the time
     before = dict(computed)
     model.fit(x, y, verbose=0, batch_size=100)
     assert computed["numbers"] - before["numbers"] < before["numbers"]  # nothing that is known is measured again

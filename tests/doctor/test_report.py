@@ -389,7 +389,16 @@ def test_a_report_with_a_finding_in_full():
     lines = str(told).splitlines()
     assert lines[0].startswith("1 error; ") and lines[0].endswith(" rules were checked.")
     assert lines[1] == "error: out: y is 0 … 79, but a sigmoid gives 0 … 1: 98% of the targets are out of reach."
-    assert [line[2:7] for line in lines[2:-1]] == ["found", "why  ", "fix  ", "what ", "where", "and  ", "sure ", "rule "]
+    assert [line[2:7] for line in lines[2:-1]] == [
+        "found",
+        "why  ",
+        "fix  ",
+        "what ",
+        "where",
+        "and  ",
+        "sure ",
+        "rule ",
+    ]
     assert lines[-2] == "  rule   6" and lines[-1].startswith("report.prove() ")
     page = told._repr_html_()
     assert "<dd>activation of out" in page and page.count("class='finding'") == 1

@@ -240,7 +240,7 @@ def test_convolutions_that_collapse_are_not_told_of_a_width_that_is_none():
     assert (first.check, first.evidence["layers"], first.fix) == (
         "linear_layers_collapse",
         ["up", "b"],
-        "an activation for up",
+        "an activation in up (b, the last of them, stays as it is)",
     )
 
 
