@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from backlit.optimizers.schedules import CosineDecay, ExponentialDecay
 
 import backlit as bl
 from backlit.layers import Dense
 from backlit.optimizers import SGD, Adam
-from backlit.optimizers.schedules import CosineDecay, ExponentialDecay
 from backlit.regularizers import L2
 
 RNG = np.random.default_rng(0)
