@@ -121,6 +121,7 @@ class Views:
         """
         return registry.lookup("view.profile")(self, x, y, batch_size)
 
+    @checked
     def explain(self, x: Any = None, y: Any = None) -> Any:
         """What this network is, what its outputs mean, how it was trained and what the usual rules of thumb advise, in plain
         words on one screen. `x`, `y`: data that the advice then takes into account (the range of y, units that x leaves
