@@ -17,6 +17,7 @@ from .ranges import plain
 from .relation import Relation, enough, plain_relation, relation
 from .subject import HeadFacts, Subject, evenly
 
+_COLUMNS, _LAST_DIGITS = 8, 2e-5
 _FIRST_ROWS, _ROWS = 200, 1000  # most relations show in a few
 _TARGETS = 8
 _MANY = 0.05
@@ -328,6 +329,76 @@ def _coincidences(parts: list[Any]) -> float:
             shares = np.unique(flat[:, column], return_counts=True)[1] / len(flat)
             chance *= float((shares**2).sum()) - 1 / len(flat)
     return chance * len(parts[0]) ** 2 / 2
+
+
+class ValidationScaledAlone(Check):
+    """Held-out rows that were standardised, or brought between 0 and 1, by their own numbers: the scaler was fitted anew.
+    Rows scaled by the training's numbers have means near 0, but never 0 itself."""
+
+    rules, phase, needs = (27, 20), "data", ("x", "whole", "validation")
+    place, argument = "fit", "validation_data"
+    rank = "judging"
+    why = "the same measurement becomes another number: what the network learnt of one scale is asked on another"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """How many columns have mean 0 and deviation 1, or the ends 0 and 1, to the last digits, on both sides."""
+        for leaf, here, there in zip(subject.facts.inputs, subject.x, subject.validation.x, strict=True):
+            if leaf.dtype in FLOATS and len(leaf.shape) == 2 and isinstance(here, np.ndarray) and len(there) >= 20:
+                columns = evenly(here.shape[1], _COLUMNS)
+                own, held = (_scaled(np.asarray(part[:, columns], dtype=np.float64)) for part in (here, there))
+                both = np.logical_and(own, held).sum(axis=1)
+                yield {
+                    "layer": None,
+                    "input": leaf.name,
+                    "columns": len(columns),
+                    "standardised": int(both[0]),
+                    "between_0_and_1": int(both[1]),
+                    "mean": float(np.mean(there[:, columns[0]], dtype=np.float64)),
+                }
+
+    def wrong(self, v: Values) -> bool:
+        """All of at least two columns."""
+        return bool(v["columns"] > 1 and v["columns"] in (v["standardised"], v["between_0_and_1"]))
+
+    def message(self, v: Values) -> str:
+        """What they were brought to."""
+        what = "mean 0 and deviation 1" if v["standardised"] == v["columns"] else "the ends 0 and 1"
+        return f"the validation rows have {what} in every column, as the training rows have: they were scaled by their own numbers."
+
+    def fix(self, v: Values) -> str:
+        """One scaling for both."""
+        return "scaler.transform(X_val) with the scaler of the training rows, not fit_transform; or bl.layers.Normalization() in front"
+
+    def bad(self) -> tuple[Any, ...]:
+        """Other rows, standardised by themselves."""
+        return self._held(_standard(points()[60:]))
+
+    def good(self) -> tuple[Any, ...]:
+        """The same rows by the numbers of the first ones."""
+        x = points()
+        return self._held((x[60:] - x[:60].mean(axis=0)) / x[:60].std(axis=0))
+
+    def _held(self, there: Any) -> tuple[Any, ...]:
+        model = network(Dense(8, "relu"), Dense(3), loss=sparse())
+        return model, _standard(points()[:60]), classes(3)[:60], {"validation_data": (there, classes(3)[60:])}
+
+
+def _standard(x: Any) -> Any:
+    return (x - x.mean(axis=0)) / x.std(axis=0)
+
+
+def _scaled(x: Any) -> Any:
+    """Of each column whether its mean is 0 and its deviation 1 (by n or n - 1 rows), and whether its ends are 0 and 1; with
+    the slack of float32."""
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    standard = (np.abs(mean) < _LAST_DIGITS) & (
+        np.minimum(np.abs(std - 1), np.abs(x.std(axis=0, ddof=1) - 1)) < _LAST_DIGITS
+    )
+    distinct = (
+        np.array([len(np.unique(column)) for column in x[:50].T]) > 10
+    )  # a column of yes and no ends there by nature
+    ends = (np.abs(x.min(axis=0)) < _LAST_DIGITS) & (np.abs(x.max(axis=0) - 1) < _LAST_DIGITS) & distinct
+    return np.array([standard, ends])
 
 
 class ShiftedValidation(Check):

@@ -21,6 +21,7 @@ from .subject import Subject
 
 _GROWTH = 1e3
 _ABSURD = 1e10
+_FADES = 0.01
 
 
 class OddBatchSize(Check):
@@ -157,6 +158,57 @@ class MonitoredTheOtherWay(Check):
         stop = EarlyStopping("accuracy", patience=4, mode=mode)
         model = network(Dense(8, "relu"), Dense(3), loss=sparse(), metrics=["accuracy"])
         return model, points(), classes(3), {"epochs": 20, "callbacks": [stop]}
+
+
+class DecayOfEveryStep(Check):
+    """A weight decay that takes more off the weights at every step than the data can put back: it is multiplied by the
+    learning rate, and not divided by anything."""
+
+    rules, phase = (51,), "compile"
+    place, argument = "compile", "weight_decay"
+    why = "what a step learns has gone after as many steps as it takes to halve the weights"
+
+    def measure(self, subject: Subject) -> Iterator[Values]:
+        """What a step takes off every weight, and after how many of them half is gone."""
+        optimizer = subject.facts.model.optimizer
+        decay = getattr(optimizer, "weight_decay", None)
+        if decay:
+            rate = float(optimizer.learning_rates(int(subject.facts.model.iterations), 1)[0])
+            share = rate * float(decay)
+            halved = math.log(2) / -math.log1p(-share) if share < 1 else 1.0
+            yield {"layer": None, "weight_decay": float(decay), "learning_rate": rate, "share": share, "halved": halved}
+
+    def wrong(self, v: Values) -> bool:
+        """More than a hundredth: seventy steps halve the weights."""
+        return bool(v["share"] > _FADES)
+
+    def message(self, v: Values) -> str:
+        """How fast they go."""
+        product = f"{v['weight_decay']:g} times the learning rate {v['learning_rate']:g}"
+        return f"the weight decay takes {v['share']:.0%} off every weight at every step ({product})."
+
+    def fix(self, v: Values) -> str:
+        """A usual one."""
+        return f"weight_decay={_usual_decay(v):g}"
+
+    def repair(self, v: Values, subject: Subject) -> Repair | None:
+        """A usual one."""
+        return Repair(optimizer={"weight_decay": _usual_decay(v)})
+
+    def bad(self) -> tuple[Any, ...]:
+        """A fifth of every weight, at every step."""
+        adam = Optimizer.named("adam")(0.01, weight_decay=20.0)
+        return network(Dense(8, "relu"), Dense(3), loss=sparse(), optimizer=adam), points(), classes(3), {"epochs": 20}
+
+    def good(self) -> tuple[Any, ...]:
+        """A ten thousandth."""
+        adam = Optimizer.named("adam")(0.01, weight_decay=0.01)
+        return network(Dense(8, "relu"), Dense(3), loss=sparse(), optimizer=adam), points(), classes(3), {"epochs": 20}
+
+
+def _usual_decay(v: Values) -> float:
+    """What takes a ten thousandth off at every step, to one digit."""
+    return float(f"{1e-4 / v['learning_rate']:.1g}")
 
 
 class TinyEpsilon(Check):

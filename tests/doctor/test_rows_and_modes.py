@@ -355,3 +355,27 @@ def test_a_second_scaling_is_found_where_it_stands():
     raw.compile("adam", "binary_crossentropy")
     (found,) = [one for one in raw.diagnose(x / 255, y).findings if one.check == "tiny_inputs"]
     assert "pixels / 255" in found.fix
+
+
+def scaled_alone(x, y, held, y_held):
+    model = bl.Sequential([Dense(8, "relu"), Dense(1)])
+    model.compile("adam", "mse")
+    told = model.diagnose(x, y, validation_data=(held, y_held)).findings
+    return [one.check for one in told if one.check == "validation_scaled_alone"]
+
+
+def test_held_out_rows_that_were_scaled_by_themselves():
+    sklearn = pytest.importorskip("sklearn.preprocessing")
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(3, 2, (300, 4)), rng.normal(size=300)
+    for scaler in (sklearn.StandardScaler(), sklearn.MinMaxScaler()):
+        mine = scaler.fit_transform(x[:200]).astype("float32")
+        for other, expected in (
+            (scaler.transform(x[200:]), []),
+            (scaler.fit_transform(x[200:]), ["validation_scaled_alone"]),
+        ):
+            assert scaled_alone(mine, y[:200], other.astype("float32"), y[200:]) == expected
+    pixels = rng.integers(0, 17, (300, 16)) / 16
+    assert scaled_alone(pixels[:200], y[:200], pixels[200:], y[200:]) == []
+    yes = rng.integers(0, 2, (300, 6)).astype(float)
+    assert scaled_alone(yes[:200], y[:200], yes[200:], y[200:]) == []
