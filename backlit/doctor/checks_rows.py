@@ -367,7 +367,7 @@ class ValidationScaledAlone(Check):
 
     def fix(self, v: Values) -> str:
         """One scaling for both."""
-        return "scaler.transform(X_val) with the scaler of the training rows, not fit_transform; or bl.layers.Normalization() in front"
+        return "scaler.transform(X_val) with the training rows' scaler, not fit_transform; or bl.layers.Normalization() in front"
 
     def bad(self) -> tuple[Any, ...]:
         """Other rows, standardised by themselves."""
@@ -390,14 +390,12 @@ def _standard(x: Any) -> Any:
 def _scaled(x: Any) -> Any:
     """Of each column whether its mean is 0 and its deviation 1 (by n or n - 1 rows), and whether its ends are 0 and 1; with
     the slack of float32."""
-    mean, std = x.mean(axis=0), x.std(axis=0)
-    standard = (np.abs(mean) < _LAST_DIGITS) & (
-        np.minimum(np.abs(std - 1), np.abs(x.std(axis=0, ddof=1) - 1)) < _LAST_DIGITS
-    )
-    distinct = (
-        np.array([len(np.unique(column)) for column in x[:50].T]) > 10
-    )  # a column of yes and no ends there by nature
+    mean, std, other = x.mean(axis=0), x.std(axis=0), x.std(axis=0, ddof=1)
+    one = np.minimum(np.abs(std - 1), np.abs(other - 1)) < _LAST_DIGITS
+    # Pixels, and yes and no, end at 0 and 1 by nature.
+    distinct = np.array([len(np.unique(column)) for column in x[:50].T]) > 0.9 * min(50, len(x))
     ends = (np.abs(x.min(axis=0)) < _LAST_DIGITS) & (np.abs(x.max(axis=0) - 1) < _LAST_DIGITS) & distinct
+    standard = (np.abs(mean) < _LAST_DIGITS) & one
     return np.array([standard, ends])
 
 
