@@ -59,10 +59,18 @@ def as_drawn(model: Any) -> bool:
     for layer in model.everything():
         for name, leaf in layer._weights.items() if layer.trainable else ():
             if leaf.kind == "variable":
-                initializer, number = layer._initial[name]
-                first = np.asarray(layer._first_values(name), leaf.dtype)
-                if not np.array_equal(leaf.array, first):
+                first, by_chance = drawn(layer, name)
+                if not first:
                     return False
-                other = initializer.sample(leaf.shape, (layer.seed or 0) + 1, number)
-                random = random or not np.array_equal(first, np.asarray(other, leaf.dtype))
+                random = random or by_chance
     return random
+
+
+def drawn(layer: Any, name: str) -> tuple[bool, bool]:
+    """Whether a weight has its first value, and whether another seed would have given it another one."""
+    leaf, (initializer, number) = layer._weights[name], layer._initial[name]
+    first = np.asarray(layer._first_values(name), leaf.dtype)
+    if not np.array_equal(leaf.array, first):
+        return False, False
+    other = initializer.sample(leaf.shape, (layer.seed or 0) + 1, number)
+    return True, not np.array_equal(first, np.asarray(other, leaf.dtype))

@@ -24,6 +24,7 @@ from . import (
     checks_course,
     checks_data,
     checks_first,
+    checks_frozen,
     checks_init,
     checks_labels,
     checks_layers,
@@ -34,6 +35,7 @@ from . import (
     checks_progress,
     checks_rows,
     checks_script,
+    checks_sign,
     checks_steps,
     checks_structure,
     checks_time,
@@ -52,6 +54,7 @@ from .watch import Course, Pace, follow
 MODULES = (
     checks_pairing,
     checks_labels,
+    checks_sign,
     checks_structure,
     checks_layers,
     checks_init,
@@ -68,6 +71,7 @@ MODULES = (
     checks_course,
     checks_progress,
     checks_trial,
+    checks_frozen,
 )
 _WORK = 1e6  # multiply-adds of the products that checks make: several threads would spend longer waiting
 # Rows of the rule table that any cause may lead to: dead and saturated units, gradients that vanish or explode, steps

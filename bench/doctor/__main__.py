@@ -31,6 +31,7 @@ from . import (
     later_classes_more,
     later_numbers,
     later_numbers_more,
+    latest_programs,
     mutants_classes,
     mutants_numbers,
     score,
@@ -44,6 +45,7 @@ from .score import Case, named
 MODULES = (
     *(cases_first, cases_second, mutants_classes, mutants_numbers, healthy_numbers, healthy_classes),
     *(later_numbers, later_numbers_more, later_classes, later_classes_more),
+    latest_programs,
 )
 _ROUNDS = 3
 _COLUMNS = ("named", "recall", "precision", "first", "placed")

@@ -42,6 +42,7 @@ WORDS = {
     "regularizer": ("regulariz", "L1", "L2"),
     "pairing": ("every example with every other",),
     "reduction": ("reduction", "sum", "rate"),
+    "trainable": ("trainable", "frozen"),
     "units": ("Dense(", "unit", "width", "layer"),
     "validation": ("validation",),
     "x": ("X", "feature", "input"),

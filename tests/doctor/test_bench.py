@@ -28,7 +28,7 @@ REFUSED = {  # at the door, before any step
     "c25_one_unit_for_three_flowers", "mileage_broadcast", "mileage_cross_entropy", "tags_labels_of_255", "tags_one_unit",
     "tumour_nan", "glass_of_kind_one_or_two", "logarithm_of_nothing", "three_wells_and_one_unit", "votes_in_per_cent",
     "customers_graded_from_three", "strands_hot_rows_for_the_sparse_loss", "sentences_without_pooling",
-    "rings_minus_one_for_outside",
+    "rings_minus_one_for_outside", "z_subjects_by_number", "z_soils_counted_from_one", "z_kiln_own_squares",
 }  # fmt: skip
 
 
