@@ -18,6 +18,7 @@ from .relation import Relation, enough, plain_relation, relation
 from .subject import HeadFacts, Subject, evenly
 
 _COLUMNS, _LAST_DIGITS = 8, 2e-5
+_MOST_SCALED = 50_000  # rows: a mean of 0 is that of all of them
 _FIRST_ROWS, _ROWS = 200, 1000  # most relations show in a few
 _TARGETS = 8
 _MANY = 0.05
@@ -343,7 +344,8 @@ class ValidationScaledAlone(Check):
     def measure(self, subject: Subject) -> Iterator[Values]:
         """How many columns have mean 0 and deviation 1, or the ends 0 and 1, to the last digits, on both sides."""
         for leaf, here, there in zip(subject.facts.inputs, subject.x, subject.validation.x, strict=True):
-            if leaf.dtype in FLOATS and len(leaf.shape) == 2 and isinstance(here, np.ndarray) and len(there) >= 20:
+            table = leaf.dtype in FLOATS and len(leaf.shape) == 2 and isinstance(here, np.ndarray)
+            if table and len(there) >= 20 and max(len(here), len(there)) <= _MOST_SCALED:
                 columns = evenly(here.shape[1], _COLUMNS)
                 own, held = (_scaled(np.asarray(part[:, columns], dtype=np.float64)) for part in (here, there))
                 both = np.logical_and(own, held).sum(axis=1)

@@ -383,7 +383,11 @@ def _edited(said: Mapping[str, Any], repair: Repair, own: Own) -> dict[str, Any]
 
 def _with(said: Mapping[str, Any], arguments: Mapping[str, Any], own: Own) -> dict[str, Any]:
     if set(arguments) <= set(said["config"]):
-        return {**said, "config": {**said["config"], **{key: serialize(value) for key, value in arguments.items()}}}
+        new = {key: serialize(value) for key, value in arguments.items()}
+        stated = {
+            key: value for key, value in new.items() if key in said
+        }  # such as "trainable", which stands there, too
+        return {**said, **stated, "config": {**said["config"], **new}}
     return describe(Activation(arguments["activation"], name=said["name"]), own)
 
 
