@@ -61,7 +61,7 @@ class TargetsBeyondTheLoss(Check):
             if head.reading.kind in ("probability", "logits") and not head.head.loss.labels and head.each is not None:
                 t, tried = subject.targets(head), _tried(head)
                 y = np.array(t.values or (t.low, t.high))
-                y = y[np.unique(np.linspace(0, len(y) - 1, _MOST).astype(int))]
+                y = y[evenly(len(y), _MOST)]
                 if not tried[0] < tried[-1] or not np.isfinite(tried).all():
                     continue
                 found = losses(head, y, tried)
@@ -138,7 +138,7 @@ class SeveralLabelsOfOne(Check):
                 t = subject.targets(head)
                 if not head.head.loss.labels and t.values is not None and set(t.values) <= {0.0, 1.0}:
                     y = subject.counted(head)
-                    y = y[np.unique(np.linspace(0, len(y) - 1, 2000).astype(int))]
+                    y = y[evenly(len(y), MOST_ROWS)]
                     ones = y.reshape(-1, y.shape[-1]).sum(axis=1)
                     yield {
                         "layer": head.layer,

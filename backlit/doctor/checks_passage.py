@@ -11,6 +11,7 @@ from ..core.check import Check, Repair, Values
 from ..core.node import Leaf, Node
 from ..core.walk import topological
 from ..layers.dense import Dense
+from ..train.feed import class_numbers
 from ..train.optimizers import Adam
 from ..train.schedules import ExponentialDecay
 from .checks_data import counts
@@ -103,8 +104,7 @@ class WeightsAgainstTheRare(Check):
             found = counts(y, head) if head.of_classes and w is not None and w.ndim == 1 else None
             if found and len(found) > 1:
                 rare, common = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
-                labels = y.reshape(len(y), -1)
-                labels = labels.argmax(axis=1) if labels.shape[1] > 1 else labels[:, 0]
+                labels = class_numbers(y)
                 means = [float(np.mean(w[labels == label])) for label in (rare, common)]
                 yield {
                     "layer": None,

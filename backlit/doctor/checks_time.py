@@ -16,6 +16,7 @@ from ..layers.activation import Activation
 from ..layers.dense import Dense
 from ..layers.initializers import RandomUniform
 from ..layers.lambda_ import Lambda
+from ..train.feed import class_numbers
 from ..train.optimizers import Optimizer
 from . import repairs
 from .programs import classes, network, points, sparse, values
@@ -539,8 +540,7 @@ class MinorityNotRecognised(Check):
             if not head.of_classes or subject.targets(head).values is None:
                 continue
             rows = subject.some_rows(2000)
-            y = np.asarray(subject.y[head.place])[rows].reshape(len(rows), -1)
-            labels = (y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0]).astype(int)
+            labels = class_numbers(np.asarray(subject.y[head.place])[rows]).astype(int)
             found, counts = np.unique(labels, return_counts=True)
             rare = int(counts.argmin())
             if len(found) > 1 and counts[rare] >= 5 and counts[rare] < 0.1 * counts.max():

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .subject import evenly
+
 _FEATURES = 64  # of which products are made, and in whose space rows are near
 _ROWS = 500  # whose nearest ones are looked for
 _NEAREST = 5
@@ -59,11 +61,11 @@ def relation(x: Any, y: Any) -> Relation | None:
     single = _single(x, y)
     if single > quantile(level / x.shape[1]):
         return Relation(len(x), single, math.nan, math.nan, math.nan, True)
-    some = np.ascontiguousarray(x[:, np.unique(np.linspace(0, x.shape[1] - 1, _FEATURES).astype(int))])
+    some = np.ascontiguousarray(x[:, evenly(x.shape[1], _FEATURES)])
     pairs = _pairs(some, y)
     if pairs > quantile(level / (some.shape[1] * (some.shape[1] + 1) / 2)):
         return Relation(len(x), single, pairs, math.nan, math.nan, True)
-    some = np.unique(np.linspace(0, len(x) - 1, _ROWS).astype(int))
+    some = evenly(len(x), _ROWS)
     near = x[some] if x.shape[1] <= _FEATURES else _projected(x[some])
     nearest, alike = _nearest(near, _standard(y[some]))
     return Relation(len(x), single, pairs, nearest, alike, nearest > quantile(level))

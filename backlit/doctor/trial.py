@@ -15,7 +15,7 @@ from ..core.check import Repair
 from ..core.walk import topological
 from ..train.batches import RowBatches
 from ..train.events import Listeners
-from ..train.feed import Feed
+from ..train.feed import Feed, class_numbers
 from ..train.fitting import FitPlan
 from ..train.loop import Job, train
 from ..train.progress import History
@@ -313,8 +313,8 @@ def _few(subject: Subject) -> Subject | None:
     most = _most(subject)
     if min(len(heavy), most) < 2:
         return None
-    y = np.asarray(subject.y[0][rows[heavy]]).reshape(len(heavy), -1)
-    taken = rows[np.sort(np.array(heavy)[_spread(y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0], most)])]
+    labels = class_numbers(np.asarray(subject.y[0][rows[heavy]]))
+    taken = rows[np.sort(np.array(heavy)[_spread(labels, most)])]
     few = [[None if part is None else part[taken] for part in each] for each in (subject.x, subject.y, subject.w)]
     return Subject(subject.facts, Arrays(list(map(np.asarray, few[0])), list(map(np.asarray, few[1])), few[2]))
 
